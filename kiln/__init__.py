@@ -1,0 +1,1 @@
+"""Kiln builds, tests and documents families of Python container images."""

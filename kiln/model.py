@@ -1,0 +1,139 @@
+"""The words of the design as frozen types; no input or output happens here.
+
+The first group mirrors `versions.json` key by key. The second is what a family expands to.
+"""
+
+from functools import cached_property
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType, field
+from packaging.version import Version
+
+Distribution = Literal["alpine", "debian", "ubuntu"]
+Flavour = Literal["default", "freethreaded"]
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of everything that stands in `versions.json`: strict, and written back as read."""
+
+
+class Artifact(Entry):
+    """One file that holds a release's sources, named by content."""
+
+    file: str
+    """The file's name on python.org: `Python-3.13.5.tar.xz`."""
+    sha256: str
+    """64 lower-case hex digits."""
+
+
+class Release(Entry, dict=True):
+    """One CPython version, what it is built for, and where its bytes are known from."""
+
+    version: str
+    """A PEP 440 version: `3.13.5`, `3.15.0rc2`."""
+    released: str
+    """The day of the release, `YYYY-MM-DD`; midnight UTC of it is `SOURCE_DATE_EPOCH`."""
+    artifacts: list[Artifact]
+    """In order of preference; the first is what a standalone Dockerfile downloads."""
+    flavours: list[Flavour]
+    targets: list[str]
+    """Keys of `targets`; the first is the release's default target."""
+
+    @cached_property
+    def parsed(self) -> Version:
+        """Return the version as something that compares."""
+        return Version(self.version)
+
+    @property
+    def series(self) -> str:
+        """Return the series: `3.13` for `3.13.5`."""
+        return f"{self.parsed.major}.{self.parsed.minor}"
+
+
+class BaseImage(Entry):
+    """The image that a target's images start from."""
+
+    image: str
+    """A reference as `docker pull` takes it: `debian:trixie-slim`."""
+    platforms: list[str]
+    """Every platform that the image is published for."""
+    digest: str | UnsetType = UNSET
+    """`sha256:...` of the image's index; with it, the image is pinned."""
+
+
+class Packages(Entry):
+    """Names of the distribution's packages, by what they are needed for."""
+
+    compile: list[str]
+    """To compile Python; never in a published image."""
+    full: list[str]
+    """What the `full` variant adds for building extensions."""
+    runtime: list[str]
+    """What a compiled Python needs to run."""
+
+
+class TargetVariant(Entry):
+    """What a target says of one of its variants."""
+
+    max_mb: float | UnsetType = UNSET
+    """The size budget: most megabytes (10^6 bytes) that the compressed layers may take."""
+
+
+class Target(Entry):
+    """One release of an operating system that images are built on."""
+
+    distribution: Distribution
+    release: str
+    """The distribution's own name for it: `trixie`, `24.04`, `3.23`."""
+    title: str
+    """How people call it: `Debian 13 (trixie)`."""
+    base: BaseImage
+    platforms: list[str]
+    """What is built, as Docker writes it: `linux/amd64`, `linux/arm/v7`."""
+    variants: dict[str, TargetVariant]
+    default_variant: str
+    """The variant whose tags do not name it."""
+    packages: Packages
+
+
+class Variant(Entry):
+    """What is in an image, beside Python."""
+
+    description: str
+
+
+class Exclusion(Entry):
+    """A part of the matrix that is left out; every key that is given must match (globs)."""
+
+    reason: str
+    release: str = "*"
+    flavour: str = "*"
+    target: str = "*"
+    variant: str = "*"
+    platform: str = "*"
+
+
+class Origins(Entry):
+    """Where sources are looked for, beside python.org and a local folder."""
+
+    mirrors: list[str]
+    """URLs of folders laid out like python.org's `ftp/python/`, tried before it."""
+    debian: list[str]
+    """Debian suites whose source archive is asked, in order."""
+
+
+class Catalog(Entry):
+    """The whole of `versions.json`."""
+
+    registry: str
+    """The registry's host, or empty for Docker Hub."""
+    repository: str
+    """The repository in it: `kiln/python`."""
+    labels: dict[str, str]
+    """`org.opencontainers.image.*` values that every image carries."""
+    sources: Origins
+    targets: dict[str, Target]
+    variants: dict[str, Variant]
+    releases: list[Release]
+    exclusions: list[Exclusion]
+    schema: str | UnsetType = field(default=UNSET, name="$schema")

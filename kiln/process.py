@@ -1,0 +1,54 @@
+"""Running other programs: output captured or logged, failures as one clear line."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kiln.errors import CommandError
+
+
+def run(
+    args: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    log: Path | None = None,
+) -> str:
+    """Run a program to its end and return its standard output as text.
+
+    `env` is added to this process's own. With `log`, standard output and error go to that file
+    instead (appended) and the returned text is empty; the error of a failure names the file.
+    """
+    command = [str(arg) for arg in args]
+    environment = {**os.environ, **(env or {})}
+    try:
+        if log is None:
+            done = subprocess.run(
+                command, env=environment, cwd=cwd, input=stdin, capture_output=True, text=True,
+                errors="replace", check=False,
+            )
+        else:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"$ {' '.join(command)}\n")
+                file.flush()
+                done = subprocess.run(
+                    command, env=environment, cwd=cwd, input=stdin, stdout=file,
+                    stderr=subprocess.STDOUT, text=True, check=False,
+                )
+    except FileNotFoundError as error:
+        raise CommandError(f"{command[0]}: no such program; install it or put it on PATH") from error
+    if done.returncode:
+        raise CommandError(_failure(command, done, log))
+    return done.stdout or ""
+
+
+def _failure(command: list[str], done: subprocess.CompletedProcess[str], log: Path | None) -> str:
+    """Return the one line that tells of a failed program, with its last words or its log."""
+    words = " ".join(command[:3])
+    if log is not None:
+        return f"{words}: failed with exit code {done.returncode}; see {log}"
+    lines = (done.stderr or done.stdout or "").strip().splitlines()
+    return f"{words}: failed with exit code {done.returncode}: {lines[-1] if lines else 'no output'}"
