@@ -13,7 +13,7 @@ Distribution = Literal["alpine", "debian", "ubuntu"]
 Flavour = Literal["default", "freethreaded"]
 
 
-class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of everything that stands in `versions.json`: strict, and written back as read."""
 
 
@@ -75,7 +75,7 @@ class Packages(Entry):
 class TargetVariant(Entry):
     """What a target says of one of its variants."""
 
-    max_mb: float | UnsetType = UNSET
+    max_mb: int | float | UnsetType = UNSET
     """The size budget: most megabytes (10^6 bytes) that the compressed layers may take."""
 
 
@@ -106,11 +106,11 @@ class Exclusion(Entry):
     """A part of the matrix that is left out; every key that is given must match (globs)."""
 
     reason: str
-    release: str = "*"
-    flavour: str = "*"
-    target: str = "*"
-    variant: str = "*"
-    platform: str = "*"
+    release: str | UnsetType = UNSET
+    flavour: str | UnsetType = UNSET
+    target: str | UnsetType = UNSET
+    variant: str | UnsetType = UNSET
+    platform: str | UnsetType = UNSET
 
 
 class Origins(Entry):

@@ -1,0 +1,121 @@
+"""Read and write `versions.json`: strict, and every error says where, what and what to do."""
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from kiln import checks
+from kiln.errors import CatalogError
+from kiln.model import Catalog
+
+
+def load(path: Path) -> Catalog:
+    """Return the family that `path` describes.
+
+    Raises CatalogError with the file, the JSON path, the value and the remedy.
+    """
+    raw = _parse(path)
+    try:
+        catalog = msgspec.convert(raw, Catalog)
+    except msgspec.ValidationError as error:
+        where, value, reason = _locate(raw, Catalog, "$", str(error))
+        raise CatalogError(f"{path}: {where}: {reason}, found {_short(value)}; {_remedy(reason)}") from None
+    checks.check(catalog, str(path))
+    return catalog
+
+
+def dumps(catalog: Catalog) -> str:
+    """Return the text of a family's file: keys sorted, one value a line."""
+    return json.dumps(msgspec.to_builtins(catalog), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON schema of `versions.json`, from which an editor completes it."""
+    return json.dumps(msgspec.json.schema(Catalog), indent=2, sort_keys=True) + "\n"
+
+
+def _parse(path: Path) -> Any:
+    """Return the JSON value of a file, refusing what a JSON parser would let pass in silence."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            twice = next(key for key in found if sum(key == other for other, _ in items) > 1)
+            raise CatalogError(f"{path}: key {_short(twice)} stands twice in one object; keep one of them")
+        return found
+
+    def constant(name: str) -> NoReturn:
+        raise CatalogError(f"{path}: {name} is not JSON; write a number")
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except FileNotFoundError:
+        raise CatalogError(
+            f"{path}: no such file; run from the checkout or name the file with --versions"
+        ) from None
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise CatalogError(
+            f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg}); correct it there"
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise CatalogError(f"{path}: cannot be read as JSON ({error}); correct the file") from None
+
+
+def _locate(raw: Any, kind: Any, where: str, reason: str) -> tuple[str, Any, str]:
+    """Return the path, the value and the reason of the deepest part of `raw` that is not a `kind`.
+
+    msgspec names paths without list indices and without values, so the parts are tried one by one.
+    """
+    for name, value, part in _parts(raw, msgspec.inspect.type_info(kind)):
+        try:
+            msgspec.convert(value, part)
+        except msgspec.ValidationError as error:
+            return _locate(value, part, where + name, str(error))
+    return where, raw, reason.split(" - at `")[0].replace("`", "")
+
+
+def _parts(raw: Any, info: msgspec.inspect.Type) -> list[tuple[str, Any, Any]]:
+    """Return (path step, value, type) of each part of a struct, list or mapping."""
+    if isinstance(info, msgspec.inspect.StructType) and isinstance(raw, dict):
+        hints = msgspec.structs.fields(info.cls)
+        return [(f".{h.encode_name}", raw[h.encode_name], h.type) for h in hints if h.encode_name in raw]
+    if isinstance(info, msgspec.inspect.ListType) and isinstance(raw, list):
+        item = _python(info.item_type)
+        return [(f"[{index}]", value, item) for index, value in enumerate(raw)]
+    if isinstance(info, msgspec.inspect.DictType) and isinstance(raw, dict):
+        item = _python(info.value_type)
+        return [(f"[{json.dumps(key)}]", value, item) for key, value in raw.items()]
+    return []
+
+
+def _python(info: msgspec.inspect.Type) -> Any:
+    """Return the Python type behind msgspec's description of a list's or mapping's items."""
+    if isinstance(info, msgspec.inspect.StructType):
+        return info.cls
+    if isinstance(info, msgspec.inspect.LiteralType):
+        from typing import Literal
+
+        return Literal[info.values]
+    return str
+
+
+def _short(value: Any) -> str:
+    """Return a value as JSON, on one line and not longer than a line."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _remedy(reason: str) -> str:
+    """Return what to do about one of msgspec's reasons."""
+    if "unknown field" in reason:
+        return "remove the key or correct its spelling (versions.schema.json lists the keys)"
+    if "missing required" in reason:
+        return "add the key (versions.schema.json describes it)"
+    return "correct the value (versions.schema.json describes it)"

@@ -1,0 +1,166 @@
+"""What types cannot say of a family: the form of each value, and what refers to what."""
+
+import datetime
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+from kiln.errors import CatalogError
+from kiln.model import Catalog, Release, Target
+
+# Every platform of the official images, as Docker writes it.
+PLATFORMS = (
+    "linux/386", "linux/amd64", "linux/arm/v5", "linux/arm/v6", "linux/arm/v7", "linux/arm64",
+    "linux/mips64le", "linux/ppc64le", "linux/riscv64", "linux/s390x", "windows/amd64",
+)  # fmt: skip
+
+_VERSION = r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?"
+_HARMLESS = "printable text without quotes, backslash, backtick, $ and ;"
+_FORMS = {
+    "digest": (r"[0-9a-f]{64}", "64 lower-case hex digits, as sha256sum prints them"),
+    "file": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain file name"),
+    "image": (
+        r"([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?",
+        "an image reference such as debian:trixie-slim",
+    ),
+    "index": (r"sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hex digits"),
+    "label": (r"[a-z0-9]+([._-][a-z0-9]+)*", "a label's name such as org.opencontainers.image.vendor"),
+    "mirror": (r"https?://[^\s/?#@]+(/[^\s?#]*)?", "an http(s) URL without credentials or query"),
+    "name": (r"[a-z0-9]+([.-][a-z0-9]+)*", "lower-case letters and digits with single dots or hyphens"),
+    "package": (r"[a-zA-Z0-9][a-zA-Z0-9+._-]*", "a package's name"),
+    "registry": (r"([a-z0-9]+([.-][a-z0-9]+)*(:[0-9]{1,5})?)?", "a host with an optional port, or nothing"),
+    "repository": (r"[a-z0-9]+([._/-]+[a-z0-9]+)*", "a repository such as kiln/python"),
+}
+
+
+def check(catalog: Catalog, file: str) -> None:
+    """Raise CatalogError for the first value that is malformed or refers to nothing."""
+    for where, problem in _problems(catalog):
+        raise CatalogError(f"{file}: {where}: {problem}")
+
+
+def _problems(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield (JSON path, problem and remedy); the checks of form come first."""
+    yield from _unsafe(msgspec.to_builtins(catalog), "$")
+    yield from _malformed(catalog)
+    yield from _dangling(catalog)
+    if not catalog.releases:
+        yield "$.releases", "found no release, so the matrix is empty; add one"
+
+
+def _unsafe(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yield every text that could break out of a Dockerfile line or a shell word."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key != "$schema":
+                yield from _text(key, where)
+                yield from _unsafe(item, f"{where}[{key!r}]" if not key.isidentifier() else f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unsafe(item, f"{where}[{index}]")
+    elif isinstance(value, str):
+        yield from _text(value, where)
+
+
+def _text(text: str, where: str) -> Iterator[tuple[str, str]]:
+    bad = next((c for c in text if c in "\"'`$;\\" or not c.isprintable()), None)
+    if bad is not None:
+        yield where, f"found {bad!r} in {text[:60]!r}, which could break out of a Dockerfile; use {_HARMLESS}"
+
+
+def _form(where: str, form: str, value: str) -> Iterator[tuple[str, str]]:
+    pattern, words = _FORMS[form]
+    if not re.fullmatch(pattern, value) or len(value) > 255:
+        yield where, f"found {value[:60]!r}; write {words}"
+
+
+def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    yield from _form("$.registry", "registry", catalog.registry)
+    yield from _form("$.repository", "repository", catalog.repository)
+    for name in catalog.labels:
+        yield from _form(f"$.labels[{name!r}]", "label", name)
+    for index, mirror in enumerate(catalog.sources.mirrors):
+        yield from _form(f"$.sources.mirrors[{index}]", "mirror", mirror)
+    for index, suite in enumerate(catalog.sources.debian):
+        yield from _form(f"$.sources.debian[{index}]", "name", suite)
+    for name in catalog.variants:
+        yield from _form(f"$.variants[{name!r}]", "name", name)
+    for name, target in catalog.targets.items():
+        yield from _form(f"$.targets[{name!r}]", "name", name)
+        yield from _malformed_target(f"$.targets[{name!r}]", target)
+    for index, release in enumerate(catalog.releases):
+        yield from _malformed_release(f"$.releases[{index}]", release)
+
+
+def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:
+    yield from _form(f"{where}.release", "name", target.release)
+    yield from _form(f"{where}.base.image", "image", target.base.image)
+    if target.base.digest is not msgspec.UNSET:
+        yield from _form(f"{where}.base.digest", "index", target.base.digest)
+    for role in ("compile", "full", "runtime"):
+        for index, package in enumerate(getattr(target.packages, role)):
+            yield from _form(f"{where}.packages.{role}[{index}]", "package", package)
+    for field, platforms in ((".base.platforms", target.base.platforms), (".platforms", target.platforms)):
+        yield from _twice(where + field, platforms)
+        for index, platform in enumerate(platforms):
+            if platform not in PLATFORMS:
+                known = ", ".join(PLATFORMS)
+                yield f"{where}{field}[{index}]", f"found unknown platform {platform!r}; use one of {known}"
+
+
+def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:
+    try:
+        if str(Version(release.version)) != release.version or not re.fullmatch(_VERSION, release.version):
+            yield f"{where}.version", f"found {release.version!r}; write it like 3.13.5 or 3.15.0rc2"
+    except InvalidVersion:
+        yield f"{where}.version", f"found {release.version!r}, not a PEP 440 version; write one such as 3.13.5"
+    try:
+        day = datetime.date.fromisoformat(release.released)
+        if day.isoformat() != release.released or day.year < 1980:
+            raise ValueError
+    except ValueError:
+        yield f"{where}.released", f"found {release.released!r}; write the day of the release as YYYY-MM-DD"
+    for index, artifact in enumerate(release.artifacts):
+        yield from _form(f"{where}.artifacts[{index}].file", "file", artifact.file)
+        yield from _form(f"{where}.artifacts[{index}].sha256", "digest", artifact.sha256)
+    for field in ("artifacts", "flavours", "targets"):
+        if not getattr(release, field):
+            yield f"{where}.{field}", "found an empty list; name at least one or remove the release"
+    yield from _twice(f"{where}.flavours", list(release.flavours))
+    yield from _twice(f"{where}.targets", release.targets)
+
+
+def _twice(where: str, values: list[str]) -> Iterator[tuple[str, str]]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield f"{where}[{index}]", f"found {value!r} a second time; remove one"
+
+
+def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield what refers to a target, variant or platform that is not there."""
+    for name, target in catalog.targets.items():
+        yield from _dangling_target(f"$.targets[{name!r}]", target, list(catalog.variants))
+    for index, release in enumerate(catalog.releases):
+        for place, name in enumerate(release.targets):
+            if name not in catalog.targets:
+                known = ", ".join(catalog.targets) or "none is defined"
+                yield f"$.releases[{index}].targets[{place}]", f"found unknown target {name!r}; use one of: {known}"
+
+
+def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterator[tuple[str, str]]:
+    for name in target.variants:
+        if name not in variants:
+            yield f"{where}.variants", f"found unknown variant {name!r}; use one of: {', '.join(variants)}"
+    if target.default_variant not in target.variants:
+        names = ", ".join(target.variants)
+        yield f"{where}.default_variant", f"found {target.default_variant!r}; use one of its variants: {names}"
+    for index, platform in enumerate(target.platforms):
+        if platform not in target.base.platforms:
+            has = ", ".join(target.base.platforms) or "no platform"
+            yield (
+                f"{where}.platforms[{index}]",
+                f"found {platform!r}, which the base {target.base.image} lacks (it has {has}); remove it",
+            )
