@@ -17,7 +17,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of everything that stands in `versions.json`: strict, and written back as read."""
 
 
-class Artifact(Entry):
+class Artifact(Entry, frozen=True):
     """One file that holds a release's sources, named by content."""
 
     file: str
@@ -26,7 +26,7 @@ class Artifact(Entry):
     """64 lower-case hex digits."""
 
 
-class Release(Entry, dict=True):
+class Release(Entry, frozen=True, dict=True):
     """One CPython version, what it is built for, and where its bytes are known from."""
 
     version: str
@@ -50,7 +50,7 @@ class Release(Entry, dict=True):
         return f"{self.parsed.major}.{self.parsed.minor}"
 
 
-class BaseImage(Entry):
+class BaseImage(Entry, frozen=True):
     """The image that a target's images start from."""
 
     image: str
@@ -61,7 +61,7 @@ class BaseImage(Entry):
     """`sha256:...` of the image's index; with it, the image is pinned."""
 
 
-class Packages(Entry):
+class Packages(Entry, frozen=True):
     """Names of the distribution's packages, by what they are needed for."""
 
     compile: list[str]
@@ -72,14 +72,14 @@ class Packages(Entry):
     """What a compiled Python needs to run."""
 
 
-class TargetVariant(Entry):
+class TargetVariant(Entry, frozen=True):
     """What a target says of one of its variants."""
 
     max_mb: int | float | UnsetType = UNSET
     """The size budget: most megabytes (10^6 bytes) that the compressed layers may take."""
 
 
-class Target(Entry):
+class Target(Entry, frozen=True):
     """One release of an operating system that images are built on."""
 
     distribution: Distribution
@@ -96,13 +96,13 @@ class Target(Entry):
     packages: Packages
 
 
-class Variant(Entry):
+class Variant(Entry, frozen=True):
     """What is in an image, beside Python."""
 
     description: str
 
 
-class Exclusion(Entry):
+class Exclusion(Entry, frozen=True):
     """A part of the matrix that is left out; every key that is given must match (globs)."""
 
     reason: str
@@ -113,7 +113,7 @@ class Exclusion(Entry):
     platform: str | UnsetType = UNSET
 
 
-class Origins(Entry):
+class Origins(Entry, frozen=True):
     """Where sources are looked for, beside python.org and a local folder."""
 
     mirrors: list[str]
@@ -122,7 +122,7 @@ class Origins(Entry):
     """Debian suites whose source archive is asked, in order."""
 
 
-class Catalog(Entry):
+class Catalog(Entry, frozen=True):
     """The whole of `versions.json`."""
 
     registry: str

@@ -77,7 +77,7 @@ def _claims(release: Release, flavour: Flavour) -> tuple[str, ...]:
 
 def _suffixes(
     images: Sequence[Tagged], catalog: Catalog
-) -> dict[tuple[str, Flavour], Mapping[str, tuple[str, ...]]]:
+) -> Mapping[tuple[str, Flavour], Mapping[str, tuple[str, ...]]]:
     """Return, by Python, the short names of the targets that have one.
 
     The default target (the first that is not Alpine) has the empty name, the first Alpine `alpine`.

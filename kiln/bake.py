@@ -1,0 +1,133 @@
+"""The plan of a build and its bake definition: pure, from images, sources and bases.
+
+A plan has one step for each compile key and, after it, one for each image and platform. Each step
+is one bake target that runs on its own, for bake cancels all its targets at the first failure.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from kiln.matrix import Image
+from kiln.render import epoch
+
+
+class Inputs(Struct, frozen=True, kw_only=True):
+    """What one build is made from, beside its Dockerfile."""
+
+    base: str
+    """The base as a bake context: `oci-layout://...@sha256:...` or `docker-image://...`."""
+    base_digest: str
+    """`sha256:...` of the base's manifest or index."""
+    source: str
+    """The folder that holds the source artifact and nothing else."""
+    source_sha256: str
+    """The artifact's digest, 64 hex digits."""
+    revision: str = ""
+    """The commit of the Dockerfile, or empty outside a git checkout."""
+
+
+class Build(Struct, frozen=True, kw_only=True):
+    """One image on one platform: one thing that is built and tested."""
+
+    image: Image
+    platform: str
+    compile_key: str
+    dockerfile: str
+    """The Dockerfile's text."""
+    inputs: Inputs
+    quick: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return how people read it: the id, with the platform's slug."""
+        return f"{self.image.id} {self.platform}"
+
+    @property
+    def target(self) -> str:
+        """Return the bake target; bake allows no dots in it."""
+        return f"{self.image.id.replace('.', '_')}-{slug(self.platform)}"
+
+    @property
+    def compile_target(self) -> str:
+        """Return the bake target of the compile stage, which images of one compile key share."""
+        return f"compile-{self.compile_key}-{self.inputs.source_sha256[:12]}{'-quick' if self.quick else ''}"
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of all that decides this build's result, as 64 hex digits.
+
+        Where things lie on this machine is no part of it.
+        """
+        facts = [
+            self.dockerfile, self.platform, self.inputs.base_digest, self.inputs.source_sha256,
+            self.inputs.revision, self.quick,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def slug(platform: str) -> str:
+    """Return a platform as a part of a name: `linux-arm-v7`."""
+    return platform.replace("/", "-")
+
+
+def definition(
+    builds: Iterable[Build], *, folder: Path, archives: Mapping[str, Path], secrets: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the bake definition of some builds.
+
+    `folder` holds each build's Dockerfile as `<sha256 of its text>/Dockerfile`; `archives` says by
+    bake target where the OCI archive goes; `secrets` maps a secret's id to the file that holds it.
+    """
+    targets: dict[str, Any] = {}
+    for build in builds:
+        common = _common(build, folder, secrets)
+        targets.setdefault(
+            build.compile_target, {**common, "target": "compile", "output": ["type=cacheonly"]}
+        )
+        archive = archives[build.target]
+        targets[build.target] = {
+            **common,
+            "labels": _labels(build),
+            "output": [f"type=oci,dest={archive},rewrite-timestamp=true"],
+            # With --no-cache, the compile stage has just been made afresh by its own target.
+            "no-cache-filter": ["python"],
+        }
+    return {"target": targets}
+
+
+def dockerfile_folder(build: Build, folder: Path) -> Path:
+    """Return where a build's Dockerfile lies, named by its content."""
+    return folder / hashlib.sha256(build.dockerfile.encode()).hexdigest()
+
+
+def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a build's compile target and its image target have in common."""
+    arguments = {
+        "PYTHON_SHA256": build.inputs.source_sha256,
+        "SOURCE_DATE_EPOCH": str(epoch(build.image.release)),
+    }
+    return {
+        "context": str(dockerfile_folder(build, folder)),
+        "contexts": {"base": build.inputs.base, "source": build.inputs.source},
+        "args": {**arguments, "QUICK": "1"} if build.quick else arguments,
+        "platforms": [build.platform],
+        "secret": [f"id={name},src={path}" for name, path in sorted(secrets.items())],
+        # It records times, which would make each build another one.
+        "attest": ["type=provenance,disabled=true"],
+    }
+
+
+def _labels(build: Build) -> dict[str, str]:
+    """Return the labels that only a build knows."""
+    labels = {"org.opencontainers.image.base.digest": build.inputs.base_digest}
+    if build.inputs.revision:
+        labels["org.opencontainers.image.revision"] = build.inputs.revision
+    if build.quick:
+        # Whoever meets the image must be able to tell that it is a slow one.
+        labels["io.kiln.quick"] = "true"
+    return labels

@@ -1,0 +1,157 @@
+"""How far builds are: read from buildx's rawjson, shown as a live table or as plain lines."""
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from kiln.console import interactive, say, seconds
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+# The templates mark their steps with a no-op that `set -x` prints; CPython's Makefile marks its own.
+_MARK = re.compile(r"^\+ : '?kiln: ([^'\n]+)'?$", re.MULTILINE)
+_MAKE = {
+    "Building with support for profile generation": "instrumented build",
+    "Running code to generate profile data": "training",
+    "Rebuilding with profile guided optimizations": "final build",
+}
+_STEP = re.compile(r"^\[(?:[\w-]+ )?(?P<stage>[\w-]+)? ?(?P<count>\d+/\d+)?\] (?P<command>.*)")
+
+
+class Trace:
+    """Reads buildx's rawjson a line at a time: keeps the current phase, the error and a log."""
+
+    def __init__(self, log: IO[str]) -> None:
+        """Write what the build prints to `log`, as people read it."""
+        self.phase = "starting"
+        self.error = ""
+        self.ran = False
+        """Whether any step did work, rather than come from the cache."""
+        self._log = log
+        self._names: dict[str, str] = {}
+        self._partial: dict[str, str] = {}
+
+    def feed(self, line: str) -> None:
+        """Take one line of buildx's standard error."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            self._plain(line)
+            return
+        for vertex in event.get("vertexes") or ():
+            self._vertex(vertex)
+        for entry in event.get("logs") or ():
+            self._output(entry)
+        self._log.flush()
+
+    def _plain(self, line: str) -> None:
+        """Take what is not an event: buildx's own words, the last of which is the error."""
+        self._log.write(line if line.endswith("\n") else f"{line}\n")
+        if line.strip():
+            self.error = line.strip().removeprefix("ERROR: ")
+
+    def _vertex(self, vertex: dict[str, Any]) -> None:
+        digest, name = vertex["digest"], vertex.get("name", "")
+        if vertex.get("started") and digest not in self._names:
+            self._log.write(f"== {name}\n")
+            self.phase = _phase(name) or self.phase
+        self._names[digest] = name
+        if vertex.get("completed") and not vertex.get("cached") and " RUN " in name:
+            self.ran = True
+        if vertex.get("error"):
+            self._log.write(f"== {name}: {vertex['error']}\n")
+
+    def _output(self, entry: dict[str, Any]) -> None:
+        """Log a step's output, and look in it for the phase that begins."""
+        text = base64.b64decode(entry.get("data") or "").decode(errors="replace")
+        self._log.write(text)
+        # A mark may come in two pieces.
+        seen = self._partial.get(entry["vertex"], "") + text
+        self._partial[entry["vertex"]] = seen.rpartition("\n")[2]
+        marks = _MARK.findall(seen)
+        for words, phase in _MAKE.items():
+            if words in seen:
+                marks.append(phase)
+        if marks:
+            self.phase = marks[-1]
+
+
+def _phase(name: str) -> str:
+    """Return a vertex's name in a few words: `export`, `python 3/4`; empty for what nobody waits for."""
+    if name.startswith("exporting"):
+        return "export"
+    step = _STEP.match(name)
+    if step is None or step["stage"] in (None, "internal", "base", "source") or not step["count"]:
+        return ""
+    return f"{step['stage']} {step['count']}"
+
+
+class Board:
+    """The state of every build of a plan; a live table on a terminal, else a line for each change."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Start with every build waiting."""
+        self._rows: dict[str, list[Any]] = {name: ["waiting", "", None, None] for name in names}
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Start the live table where a person watches."""
+        if interactive():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(self, console=Console(stderr=True), refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.stop()
+
+    def phase(self, names: Sequence[str], text: str) -> None:
+        """Say what some builds are doing now."""
+        with self._lock:
+            changed = [name for name in names if self._rows[name][:2] != ["building", text]]
+            for name in changed:
+                row = self._rows[name]
+                row[0], row[1], row[2] = "building", text, row[2] or time.monotonic()
+        if changed and self._live is None:
+            say(f"{', '.join(changed)}: {text}")
+
+    def done(self, name: str, result: str) -> None:
+        """Say how a build ended."""
+        with self._lock:
+            row = self._rows[name]
+            row[0], row[1], row[3] = result, "", time.monotonic()
+        if self._live is None:
+            say(f"{name}: {result}{_elapsed(row)}")
+
+    def __rich__(self) -> "Table":
+        """Return the table as it stands now."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        styles = {"waiting": "dim", "building": "cyan", "failed": "bold red"}
+        with self._lock:
+            for name, row in self._rows.items():
+                table.add_row(name, row[1] or row[0], _elapsed(row), style=styles.get(row[0], "green"))
+        return table
+
+
+def _elapsed(row: list[Any]) -> str:
+    if row[2] is None:
+        return ""
+    return f" {seconds((row[3] or time.monotonic()) - row[2])}"
