@@ -33,6 +33,10 @@ class EngineError(KilnError):
     """No usable Docker engine, and none could be brought."""
 
 
+class AptError(KilnError):
+    """This machine's apt has no Debian archive, or cannot get what is asked of it."""
+
+
 class BuildError(KilnError):
     """An image could not be built, loaded or pushed."""
 
