@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from kiln import console
 from kiln.errors import KilnError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +61,19 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def lock(name: str) -> Iterator[None]:
-    """Hold a lock that other Kiln processes of this user honour; freed by the kernel on death."""
-    with FileLock(folder("locks") / f"{name}.lock"):
+def lock(name: str, *, waiting: str = "") -> Iterator[None]:
+    """Hold a lock that other Kiln processes of this user honour; freed by the kernel on death.
+
+    `waiting` is said once if another one holds it, so that nobody watches a silent prompt.
+    """
+    held = FileLock(folder("locks") / f"{name}.lock")
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        if waiting:
+            console.say(waiting)
+        held.acquire()
+    try:
         yield
+    finally:
+        held.release()
