@@ -1,31 +1,32 @@
-"""A private apt: the machine's own package sources, with lists and archives of Kiln's own.
+"""The Debian archive that the host is configured with: mirrors, programs, upstream tarballs.
 
-The host's apt state is read (its sources, its dpkg status), never written.
+Nothing is installed, and the host's own apt state stays as it is.
 """
 
 import hashlib
 import re
-import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kiln import console, paths, process
+import msgspec
+
+from kiln import aptview, console, paths, process
 from kiln.errors import AptError, CommandError
 
-MAX_AGE = 6 * 3600
-"""Seconds for which lists are taken as they are."""
+RETRY_AGE = 600
+"""Seconds after which suites that could not be had are asked again."""
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 HELPER = "/usr/lib/apt/apt-helper"
 KEYRINGS = ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg")
-# What other packages make `apt-get update` fetch beside the lists; nothing here reads it.
-_EXTRA_INDICES = (
-    "CNF", "Contents-deb", "Contents-deb-legacy", "Contents-dsc", "Contents-udeb", "DEP-11", "DEP-11-icons",
-    "DEP-11-icons-hidpi", "DEP-11-icons-large", "DEP-11-icons-large-hidpi", "DEP-11-icons-small",
-)  # fmt: skip
+_SUITE = re.compile(r"[a-z][a-z0-9.+-]*")
+# Upstream's own tarball; not a signature beside it and not a further component.
+_ORIG = re.compile(r"\.orig\.(tar\.\w+|tgz)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +41,31 @@ class Mirrors:
     """The keys that Debian signs with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Index:
-    """One list that apt holds: where it is from and the file that holds it."""
+class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream tarball in a distribution's signed index of sources."""
 
-    origin: str
-    label: str
-    release: str
-    component: str
-    repository: str
-    file: Path
+    name: str
+    url: str
+    sha256: str
+    size: int
+    """Bytes."""
+    suite: str
+    package: str
+    version: str
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored answer, and whether every suite took part in it."""
+
+    complete: bool
+    files: list[SourceFile]
 
 
 @cache
 def mirrors() -> Mirrors:
     """Return the Debian archive that this host is configured with; AptError where there is none."""
-    refresh("host")
-    debian = [index for index in indices("host", "Packages") if index.origin == "Debian"]
+    aptview.refresh("host")
+    debian = [index for index in aptview.indices("host", "Packages") if index.origin == "Debian"]
     main = [index.repository for index in debian if index.label == "Debian" and index.component == "main"]
     security = [index.repository for index in debian if index.label == "Debian-Security"]
     if not main:
@@ -78,7 +87,7 @@ def unpack(packages: Sequence[str]) -> Path:
     target = paths.folder("apt", "unpacked") / f"{'+'.join(packages)}-{key}"
     if target.is_dir():
         return target
-    refresh("host")
+    aptview.refresh("host")
     with paths.lock("apt-unpack"):
         if not target.is_dir():
             with console.step(f"Fetching {' and '.join(packages)} (for Kiln alone, not installed)"):
@@ -86,39 +95,36 @@ def unpack(packages: Sequence[str]) -> Path:
     return target
 
 
-def refresh(view: str, sources: str | None = None) -> None:
-    """Fetch the lists of a view if they are missing or old; AptError if there are none then.
+def source_files(suites: Sequence[str], packages: Sequence[str]) -> list[SourceFile]:
+    """Return the upstream tarballs of source packages in Debian suites, suite by suite.
 
-    A view is a set of package sources: the host's own, or `sources` in the deb822 format.
+    A suite that cannot be had is reported and left out; AptError if none can.
+    The answer is kept for hours, so that asking again costs nothing.
     """
-    folder = paths.folder("apt", view)
-    stamp = folder / "updated"
-    with paths.lock(f"apt-{view}"):
-        config = _configure(folder, sources)
-        if _age(stamp) < MAX_AGE:
-            return
-        try:
-            process.run(["apt-get", "-c", config, "update"], log=paths.log("apt"))
-        except CommandError as error:
-            # One entry that fails (a third party's, mostly) does not matter while others answer.
-            if not _has_lists(folder):
-                raise AptError(f"apt: no package list can be had; {error}") from error
-            console.say(f"apt: some package lists could not be refreshed; see {paths.log('apt')}")
-        paths.write_whole(stamp, "")
+    key = hashlib.sha256("\n".join([*suites, "", *packages]).encode()).hexdigest()[:16]
+    store = paths.folder("apt", "source-files") / f"{key}.json"
+    stored = _stored(store)
+    if stored is not None:
+        return stored.files
+    found = _look_up(suites, packages)
+    paths.write_whole(store, msgspec.json.encode(found))
+    return found.files
 
 
-def indices(view: str, kind: str) -> list[Index]:
-    """Return the lists of one kind (`Packages`, `Sources`) that a view holds."""
-    fields = ("ORIGIN", "LABEL", "RELEASE", "COMPONENT", "REPO_URI", "FILENAME")
-    form = "\t".join(f"$({field})" for field in fields)
-    config = paths.folder("apt", view) / "apt.conf"
-    text = process.run(["apt-get", "-c", config, "indextargets", "--format", form, f"Created-By: {kind}"])
-    rows = [line.split("\t") for line in text.splitlines()]
-    return [
-        Index(origin=row[0], label=row[1], release=row[2], component=row[3], repository=row[4], file=Path(row[5]))
-        for row in rows
-        if len(row) == len(fields)
-    ]
+def parse(text: bytes, repository: str, suite: str, packages: Sequence[str]) -> Iterator[SourceFile]:
+    """Yield the upstream tarballs of `packages` from a Sources index."""
+    names = b"|".join(re.escape(name.encode()) for name in packages)
+    stanza = re.compile(rb"^Package: (?:" + names + rb")\n(?:.+\n?)+", re.MULTILINE)
+    for match in stanza.finditer(text):
+        fields = _fields(match.group().decode())
+        for line in fields.get("Checksums-Sha256", "").splitlines():
+            sha256, _, rest = line.strip().partition(" ")
+            size, _, name = rest.partition(" ")
+            if _ORIG.search(name):
+                yield SourceFile(
+                    name=name, url=f"{repository.rstrip('/')}/{fields['Directory']}/{name}", sha256=sha256,
+                    size=int(size), suite=suite, package=fields["Package"], version=fields["Version"],
+                )  # fmt: skip
 
 
 def has_suite(repository: str, suite: str) -> bool:
@@ -140,51 +146,6 @@ def address(repository: str) -> str:
         return repository.rstrip("/")
     lines = Path(file).read_text(encoding="utf-8").split()
     return next((line.rstrip("/") for line in lines if "://" in line), repository)
-
-
-def entry(kind: str, uri: str, suites: Sequence[str], keyring: Path) -> str:
-    """Return one deb822 source entry: `kind` is `deb` or `deb-src`."""
-    return f"Types: {kind}\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main\nSigned-By: {keyring}\n"
-
-
-def configuration(folder: Path, *, own_sources: bool) -> str:
-    """Return the apt.conf of a view that lives in `folder`."""
-    lines = [
-        f'Dir::State::Lists "{folder}/lists";',
-        f'Dir::Cache "{folder}/cache";',
-        'Dir::Cache::pkgcache "pkgcache.bin";',
-        'Dir::Cache::srcpkgcache "srcpkgcache.bin";',
-        f'Dir::Log "{folder}/log";',
-        # The user _apt cannot write below a home folder.
-        'APT::Sandbox::User "root";',
-        "#clear Acquire::Languages;",
-        'Acquire::Languages "none";',
-        'Acquire::Retries "2";',
-        'Acquire::http::Timeout "20";',
-        'Acquire::https::Timeout "20";',
-        # Hooks of the host's configuration work on the host's own lists.
-        "#clear APT::Update;",
-        *(f"#clear Acquire::IndexTargets::deb::{name};" for name in _EXTRA_INDICES),
-    ]
-    if own_sources:
-        lines += [f'Dir::Etc::sourcelist "{folder}/kiln.sources";', 'Dir::Etc::sourceparts "-";']
-    return "\n".join(lines) + "\n"
-
-
-def _configure(folder: Path, sources: str | None) -> Path:
-    """Write a view's configuration, and its sources if it has its own."""
-    if not shutil.which("apt-get"):
-        raise AptError("apt: not on this machine, and with it no Debian archive; this needs Debian")
-    for name in ("lists/partial", "cache/archives/partial", "log"):
-        folder.joinpath(name).mkdir(parents=True, exist_ok=True)
-    if sources is not None and _text(folder / "kiln.sources") != sources:
-        folder.joinpath("updated").unlink(missing_ok=True)
-        paths.write_whole(folder / "kiln.sources", sources)
-    config = folder / "apt.conf"
-    text = configuration(folder, own_sources=sources is not None)
-    if _text(config) != text:
-        paths.write_whole(config, text)
-    return config
 
 
 def _unpack(packages: Sequence[str], target: Path) -> None:
@@ -215,17 +176,51 @@ def _keyring() -> Path:
     raise AptError("/usr/share/keyrings: no Debian archive keyring; install debian-archive-keyring")
 
 
-def _age(stamp: Path) -> float:
-    """Return the seconds since a stamp was written; infinity if it is not there."""
+def _stored(store: Path) -> _Found | None:
+    """Return a stored answer that is young enough, if there is one."""
     try:
-        return abs(time.time() - stamp.stat().st_mtime)
-    except FileNotFoundError:
-        return float("inf")
+        age = time.time() - store.stat().st_mtime
+        found = msgspec.json.decode(store.read_bytes(), type=_Found)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return found if age < (aptview.MAX_AGE if found.complete else RETRY_AGE) else None
 
 
-def _has_lists(folder: Path) -> bool:
-    return any(re.search(r"_(Packages|Sources)(\.\w+)?$", path.name) for path in folder.glob("lists/*_*"))
+def _look_up(suites: Sequence[str], packages: Sequence[str]) -> _Found:
+    """Ask every suite at once."""
+    for suite in suites:
+        if not _SUITE.fullmatch(suite):
+            raise AptError(f"{suite!r}: not the name of a Debian suite, such as `trixie`")
+    here = mirrors()
+    title = f"Looking into the source archives of {', '.join(suites)}"
+    with console.step(title), ThreadPoolExecutor(max_workers=4) as pool:
+        answers = list(pool.map(lambda suite: _in_suite(here, suite, packages), suites))
+    for answer in answers:
+        if isinstance(answer, AptError):
+            console.say(str(answer))
+    had = [answer for answer in answers if not isinstance(answer, AptError)]
+    if suites and not had:
+        raise AptError(f"{here.main}: no sources of {', '.join(suites)}; see {paths.log('apt')}")
+    return _Found(complete=len(had) == len(answers), files=[file for answer in had for file in answer])
 
 
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
+def _in_suite(archive: Mirrors, suite: str, packages: Sequence[str]) -> list[SourceFile] | AptError:
+    """Return one suite's tarballs, or why it cannot be had."""
+    view = f"source-{suite}"
+    try:
+        aptview.refresh(view, aptview.entry("deb-src", archive.main, [suite], archive.keyring))
+    except AptError as error:
+        return AptError(f"{suite}: its source archive cannot be had; {error}")
+    files: list[SourceFile] = []
+    for index in aptview.indices(view, "Sources"):
+        text = subprocess.run([HELPER, "cat-file", index.file], capture_output=True, check=False)
+        if text.returncode:
+            return AptError(f"{index.file}: cannot be read; {text.stderr.decode(errors='replace').strip()}")
+        files.extend(parse(text.stdout, index.repository, suite, packages))
+    return files
+
+
+def _fields(stanza: str) -> dict[str, str]:
+    """Return a deb822 stanza's fields; continuation lines keep their line breaks."""
+    parts = re.split(r"^([A-Za-z0-9-]+):", stanza, flags=re.MULTILINE)[1:]
+    return {name: value.strip() for name, value in zip(parts[::2], parts[1::2], strict=True)}
