@@ -1,0 +1,71 @@
+"""What a registry says of an image, asked through buildx and remembered for minutes."""
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from kiln import paths
+from kiln.errors import KilnError
+from kiln.model import BaseImage
+
+GOOD_SECONDS, BAD_SECONDS = 900.0, 300.0
+
+
+class Client(Protocol):
+    """The part of an engine that is needed here."""
+
+    def buildx(self, *args: str) -> str:
+        """Run `docker buildx` and return its standard output."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The digest of an image (`sha256:...`), or the reason why there is none."""
+
+    at: float
+    digest: str = ""
+    reason: str = ""
+
+
+def reference(base: BaseImage) -> str:
+    """Return what is asked for: the image, with the digest that pins it if one does."""
+    return f"{base.image}@{base.digest}" if base.digest else base.image
+
+
+def known(name: str) -> Found | None:
+    """Return what was learnt of an image in the last minutes."""
+    found = _memory().get(name)
+    if found is None or not 0 <= time.time() - found.at < (GOOD_SECONDS if found.digest else BAD_SECONDS):
+        return None
+    return found
+
+
+def look(name: str, client: Client) -> Found:
+    """Ask the registry for the digest of an image, unless the answer is known."""
+    found = known(name)
+    if found is None:
+        found = _ask(name, client)
+        with paths.lock("registry"):
+            paths.write_whole(_file(), msgspec.json.encode({**_memory(), name: found}))
+    return found
+
+
+def _ask(name: str, client: Client) -> Found:
+    try:
+        digest = client.buildx("imagetools", "inspect", "--format", "{{.Manifest.Digest}}", name).strip()
+    except KilnError as error:
+        return Found(at=time.time(), reason=str(error))
+    return Found(at=time.time(), digest=digest)
+
+
+def _file() -> Path:
+    return paths.folder("bases") / "registry.json"
+
+
+def _memory() -> dict[str, Found]:
+    try:
+        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Found])
+    except (OSError, msgspec.MsgspecError):
+        # Nothing is known yet, or a newer Kiln wrote it in another form: ask again.
+        return {}
