@@ -94,6 +94,8 @@ class Target(Entry, frozen=True):
     default_variant: str
     """The variant whose tags do not name it."""
     packages: Packages
+    prerelease: bool | UnsetType = UNSET
+    """True while the distribution has not released it; the README warns of it."""
 
 
 class Variant(Entry, frozen=True):
