@@ -1,8 +1,4 @@
-"""The root file system of a bootstrapped base: Docker's settings, nothing of this machine, no clock.
-
-Debian's own images are made by debuerreotype; the settings here are the ones that it makes.
-https://github.com/debuerreotype/debuerreotype
-"""
+"""From mmdebstrap's tar file to an image of one layer: nothing of this machine in it, and no clock."""
 
 import copy
 import gzip
@@ -19,7 +15,7 @@ from typing import IO, Any
 
 import msgspec
 
-from kiln import oci
+from kiln import oci, slim
 from kiln.errors import BaseError
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -27,101 +23,17 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Bumped with any change here that changes bytes, so that bases made before it are made again.
 RECIPE = 1
-DPKG_FILTERS = (
-    *(
-        f"path-exclude=/usr/share/{name}/*"
-        for name in (
-            "doc",
-            "groff",
-            "info",
-            "linda",
-            "lintian/overrides",
-            "locale",
-            "man",
-        )
-    ),
-    *(
-        f"path-include=/usr/share/{name}"
-        for name in (
-            "doc/*/copyright",
-            "doc/kde/HTML/C/*",
-            "gnome/help/*/C/*",
-            "locale/all_languages",
-            "locale/currency/*",
-            "locale/l10n/*",
-            "locale/languages",
-            "locale/locale.alias",
-            "omf/*/*-C.emf",
-        )
-    ),
-)
-KEYRINGS = ("usr/share/keyrings/debian-archive-keyring.pgp", "usr/share/keyrings/debian-archive-keyring.gpg")
-_ARCHIVES = "/var/cache/apt/archives"
-_CLEAN = f'"rm -f {_ARCHIVES}/*.deb {_ARCHIVES}/partial/*.deb /var/cache/apt/*.bin || true";'
-_FILES = {
-    "etc/apt/apt.conf.d/docker-autoremove-suggests": """\
-# A package that another one merely suggests goes away with `apt-get purge --auto-remove`.
-Apt::AutoRemove::SuggestsImportant "false";
-""",
-    "etc/apt/apt.conf.d/docker-clean": f"""\
-# Archives and caches would only make the layer of an `apt-get install` bigger.
-DPkg::Post-Invoke {{ {_CLEAN} }};
-APT::Update::Post-Invoke {{ {_CLEAN} }};
-
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-""",
-    "etc/apt/apt.conf.d/docker-gzip-indexes": """\
-# Package lists that a layer keeps are kept compressed.
-Acquire::GzipIndexes "true";
-""",
-    "etc/apt/apt.conf.d/docker-no-languages": """\
-# Translated descriptions are neither downloaded nor kept.
-Acquire::Languages "none";
-""",
-    "etc/dpkg/dpkg.cfg.d/docker": "\n".join(
-        (
-            "# This is a slim base: what a container hardly needs is left out when packages are unpacked.",
-            *(line.replace("=", " ", 1) for line in DPKG_FILTERS),
-            "",
-        )
-    ),
-    "etc/dpkg/dpkg.cfg.d/docker-apt-speedup": """\
-# A layer that a power loss interrupts is built again, so nothing needs to be synced.
-force-unsafe-io
-""",
-}
-_POLICY = """\
-#!/bin/sh
-# No service starts while packages are installed in a `docker build`.
-exit 101
-"""
 DEFAULT_SOURCES = "etc/apt/kiln-default.list"
 """Where the bootstrap leaves the distribution's default sources, as one-line entries."""
-_EMPTIED = (
-    "dev/",
-    "proc/",
-    "sys/",
-    "run/",
-    "tmp/",
-    "var/tmp/",
-    "var/cache/apt/",
-    "var/cache/ldconfig/",
-    "var/lib/apt/lists/",
+_EMPTIED = tuple(
+    f"{folder}/"
+    for folder in "dev proc sys run tmp var/tmp var/cache/apt var/cache/ldconfig var/lib/apt/lists".split()
 )
 _DROPPED = (
-    DEFAULT_SOURCES,
-    "etc/apt/sources.list",
-    "etc/apt/sources.list.d/*",
-    "etc/hostname",
-    "etc/resolv.conf",
-    "etc/apt/apt.conf.d/*mmdebstrap",
-    "etc/apt/apt.conf.d/*kiln*",
-    "etc/apt/apt.conf.d/99debconf",
-    "etc/dpkg/dpkg.cfg.d/*mmdebstrap",
-    "var/cache/debconf/*-old",
-    "var/lib/dpkg/*-old",
-)
+    f"{DEFAULT_SOURCES} etc/apt/sources.list etc/apt/sources.list.d/* etc/hostname etc/resolv.conf "
+    "etc/apt/apt.conf.d/*mmdebstrap etc/apt/apt.conf.d/*kiln* etc/apt/apt.conf.d/99debconf "
+    "etc/dpkg/dpkg.cfg.d/*mmdebstrap var/cache/debconf/*-old var/lib/dpkg/*-old"
+).split()
 _SHADOW = ("etc/shadow", "etc/shadow-")
 _Entry = tuple[tarfile.TarInfo, IO[bytes] | None]
 
@@ -135,19 +47,6 @@ class Layer:
     """`sha256:...` of the tar file within."""
     epoch: int
     """The newest time in it, in seconds: that of the newest package."""
-
-
-def deb822(sources: str, keyring: str) -> str:
-    """Return one-line apt sources as a `.sources` file, the suites of one URI in one stanza."""
-    suites: dict[tuple[str, str], list[str]] = {}
-    for line in sources.splitlines():
-        words = line.partition("]")[2].split() if "[" in line else line.split()[1:]
-        if line.startswith("deb ") and len(words) > 2:  # noqa: PLR2004 - URI, suite and components
-            suites.setdefault((words[0], " ".join(words[2:])), []).append(words[1])
-    return "\n".join(
-        f"Types: deb\nURIs: {uri}\nSuites: {' '.join(names)}\nComponents: {components}\nSigned-By: /{keyring}\n"
-        for (uri, components), names in suites.items()
-    )
 
 
 def pack(archive: Path, target: Path, *, started: float) -> Layer:
@@ -243,12 +142,9 @@ def _entry(source: tarfile.TarFile, name: str, member: tarfile.TarInfo, epoch: i
 
 
 def _settings(sources: str, names: Iterable[str], epoch: int) -> Iterator[tuple[str, _Entry]]:
-    """Give the files that a container's base has beside its packages."""
-    keyring = next((name for name in KEYRINGS if name in names), KEYRINGS[-1])
-    files = {**_FILES, "etc/apt/sources.list.d/debian.sources": deb822(sources, keyring)}
-    for name, text in {**files, "usr/sbin/policy-rc.d": _POLICY}.items():
+    for name, text in slim.files(sources, names).items():
         info = tarfile.TarInfo(name)
-        info.mtime, info.mode = epoch, 0o755 if text is _POLICY else 0o644
+        info.mtime, info.mode = epoch, 0o755 if text.startswith("#!") else 0o644
         yield name, _file(info, text)
 
 
