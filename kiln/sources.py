@@ -83,9 +83,7 @@ def available(release: Release, origins: Origins, *, folder: Path | None = None)
         return None
 
 
-def carry(
-    releases: Iterable[Release], origins: Origins, into: Path, *, folder: Path | None = None
-) -> list[Path]:
+def carry(releases: Iterable[Release], origins: Origins, into: Path, *, folder: Path | None = None) -> list[Path]:
     """Fetch the tarballs of releases and copy them to `into`, to be used there with `--sources`.
 
     Returns the copies. What cannot be had does not keep the others back: it is raised at the end.
@@ -149,9 +147,7 @@ def _tarballs(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def _candidates(
-    release: Release, origins: Origins, reasons: list[str], *, quick: bool = False
-) -> Iterator[Candidate]:
+def _candidates(release: Release, origins: Origins, reasons: list[str], *, quick: bool = False) -> Iterator[Candidate]:
     """Yield the URLs that may serve a release, in order; Debian's index is read only if it comes to that.
 
     With `quick`, what another process learnt minutes ago is believed.
@@ -165,9 +161,7 @@ def _candidates(
     yield from _debian(release, origins.debian, reasons, quick=quick)
 
 
-def _debian(
-    release: Release, suites: list[str], reasons: list[str], *, quick: bool
-) -> Iterator[Candidate]:
+def _debian(release: Release, suites: list[str], reasons: list[str], *, quick: bool) -> Iterator[Candidate]:
     """Yield the files of Debian's source archive that have a digest of the release, whatever their name."""
     if not suites:
         return
@@ -181,7 +175,7 @@ def _debian(
         reasons.append(f"{name}: {answer.reason}")
         return
     try:
-        files = apt.source_files(suites, [f"python{release.series}"])
+        files = apt.source_files(suites, _packages(release))
     except KilnError as error:
         reach.remember(key, Unavailable(str(error)))
         reasons.append(f"{name}: {error}")
@@ -193,6 +187,15 @@ def _debian(
     for url, file in found.items():
         origin = f"Debian's source archive ({file.suite}, {file.package} {file.version})"
         yield Candidate(artifact=wanted[file.sha256], url=url, origin=origin, size=file.size)
+
+
+def _packages(release: Release) -> list[str]:
+    """Return the names of Debian's packages of the ten series that a release is among.
+
+    Reading the indices takes seconds: one look for `python3.10` to `python3.19` serves all of them.
+    """
+    major, tens = release.parsed.major, release.parsed.minor // 10 * 10
+    return [f"python{major}.{minor}" for minor in range(tens, tens + 10)]
 
 
 def _hopeful_first(candidates: Iterable[Candidate], reasons: list[str]) -> Iterator[Candidate]:
@@ -218,7 +221,11 @@ def _download(candidate: Candidate) -> Source:
     artifact = candidate.artifact
     path = store.place(artifact)
     wanted = Wanted(
-        url=candidate.url, sha256=artifact.sha256, path=path, part=store.part(artifact), size=candidate.size,
+        url=candidate.url,
+        sha256=artifact.sha256,
+        path=path,
+        part=store.part(artifact),
+        size=candidate.size,
     )
     busy = f"{artifact.file}: another Kiln fetches it; waiting ..."
     with paths.lock(store.lock_name(artifact), waiting=busy):
