@@ -24,6 +24,7 @@ RETRY_AGE = 600
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 HELPER = "/usr/lib/apt/apt-helper"
 KEYRINGS = ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg")
+_INSTALL = ("install", "--yes", "--download-only", "--no-install-recommends")
 _SUITE = re.compile(r"[a-z][a-z0-9.+-]*")
 # Upstream's own tarball; not a signature beside it and not a further component.
 _ORIG = re.compile(r"\.orig\.(tar\.\w+|tgz)$")
@@ -91,7 +92,7 @@ def unpack(packages: Sequence[str]) -> Path:
     with paths.lock("apt-unpack"):
         if not target.is_dir():
             with console.step(f"Fetching {' and '.join(packages)} (for Kiln alone, not installed)"):
-                _unpack(packages, target)
+                _unpack("host", [*_INSTALL, *packages], target)
     return target
 
 
@@ -148,22 +149,36 @@ def address(repository: str) -> str:
     return next((line.rstrip("/") for line in lines if "://" in line), repository)
 
 
-def _unpack(packages: Sequence[str], target: Path) -> None:
-    """Download packages and what they need, and unpack them at `target`, whole or not at all."""
-    config = paths.folder("apt", "host") / "apt.conf"
+def unpack_only(suite: str, packages: Sequence[str]) -> Path:
+    """Return a folder with a suite's `packages` unpacked in it, without what they depend on."""
+    target = paths.folder("apt", "unpacked") / f"{'+'.join(packages)}-{suite}"
+    if target.is_dir():
+        return target
+    here = mirrors()
+    view = f"binary-{suite}"
+    aptview.refresh(view, aptview.entry("deb", here.main, [suite], here.keyring))
+    with paths.lock("apt-unpack"):
+        if not target.is_dir():
+            with console.step(f"Fetching {' and '.join(packages)} (for Kiln alone, not installed)"):
+                _unpack(view, ["download", *packages], target)
+    return target
+
+
+def _unpack(view: str, command: Sequence[str], target: Path) -> None:
+    """Let apt download packages, and unpack them at `target`, whole or not at all."""
+    config = paths.folder("apt", view) / "apt.conf"
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as name:
         archives = Path(name, "archives")
         tree = Path(name, "tree")
         archives.joinpath("partial").mkdir(parents=True)
         tree.mkdir(mode=0o755)
         options = ["-o", f"Dir::Cache::archives={archives}", "-o", "Debug::NoLocking=1"]
-        install = ["install", "--yes", "--download-only", "--no-install-recommends", *packages]
         try:
-            process.run(["apt-get", "-c", config, *options, *install], log=paths.log("apt"))
+            process.run(["apt-get", "-c", config, *options, *command], cwd=archives, log=paths.log("apt"))
             for archive in sorted(archives.glob("*.deb")):
                 process.run(["dpkg", "-x", archive, tree])
         except CommandError as error:
-            raise AptError(f"apt: cannot fetch {' '.join(packages)}; {error}") from error
+            raise AptError(f"apt: cannot fetch what {target.name} is made of; {error}") from error
         tree.rename(target)
 
 

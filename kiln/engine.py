@@ -1,0 +1,199 @@
+"""A Docker engine: the one that answers, or a private one that Kiln brings."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from kiln import engine_private, engine_root, paths, process
+from kiln.errors import CommandError, EngineError
+
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
+ANSWER_SECONDS = 20
+_PLUGIN_FOLDERS = tuple(
+    Path(folder, "docker/cli-plugins")
+    for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """How to call an engine, and what it is."""
+
+    private: bool
+    """Whether Kiln started it."""
+    server: str
+    """dockerd's version."""
+    containerd_store: bool
+    """Whether images lie in containerd's store, which several platforms in one image need."""
+    architecture: str
+    """The kernel's name of the engine's own: `x86_64`."""
+    client: Path
+    plugin: Path
+    """The buildx program; it runs without the client as well."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """To be added to the environment of every call; the user's own stays (registry logins)."""
+
+    def docker(self, *args: str | Path) -> list[str]:
+        """Return the command line of a docker command; call it with `env`."""
+        return [str(self.client), *map(str, args)]
+
+    def buildx(self, *args: str | Path) -> list[str]:
+        """Return the command line of a buildx command, given without the word `buildx`."""
+        return [str(self.plugin), *map(str, args)]
+
+    @cached_property
+    def platforms(self) -> list[str]:
+        """Return what the builder in use can run, native first: `linux/amd64`."""
+        text = process.run(self.buildx("inspect"), env=self.env)
+        return builder_platforms(text)
+
+    @cached_property
+    def buildx_version(self) -> str:
+        """Return buildx's version without a leading `v`."""
+        return process.run(self.buildx("version"), env=self.env).split()[1].removeprefix("v")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What there is of the private engine."""
+
+    pid: int | None
+    """The first process of it, in the host's numbering; None if it does not run."""
+    socket: Path
+    data: Path
+    log: Path
+    made: bool
+    """Whether its root file system exists already."""
+
+
+def find() -> Engine | None:
+    """Return the engine that the user's docker talks to, else the private one if it runs, else None.
+
+    EngineError if the user named an engine (DOCKER_HOST, DOCKER_CONTEXT) that does not answer.
+    """
+    found = _users()
+    if found is None and engine_private.running() is not None:
+        engine_private.start()
+        found = _private()
+    return found
+
+
+def bring() -> Engine:
+    """Return the engine that is found, else start the private one; EngineError where that cannot be."""
+    return find() or start()
+
+
+def start() -> Engine:
+    """Start the private engine if it does not run, and return it."""
+    engine_private.start()
+    return _private()
+
+
+def stop() -> bool:
+    """Stop the private engine with its containers; tell whether it ran."""
+    return engine_private.stop()
+
+
+def status() -> Status:
+    """Return what there is of the private engine, without starting anything."""
+    return Status(
+        pid=engine_private.running(), socket=engine_private.address(), data=paths.folder("engine", "data"),
+        log=paths.log("dockerd"), made=engine_root.location().is_dir(),
+    )  # fmt: skip
+
+
+def builder_platforms(text: str) -> list[str]:
+    """Return the platforms in the output of `buildx inspect`, each once, in order."""
+    lines = [line.partition(":")[2] for line in text.splitlines() if line.startswith("Platforms:")]
+    names = [name.strip().rstrip("*") for line in lines for name in line.split(",")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _users() -> Engine | None:
+    """Return the engine of the user's docker configuration, if one answers."""
+    named = next((key for key in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(key)), None)
+    if named is None and not _context() and not DEFAULT_SOCKET.exists():
+        return None
+    client = _client()
+    info = _info(client, {})
+    if info is None and named is not None:
+        raise EngineError(
+            f"{named}={os.environ[named]}: no Docker engine answers there; start it, or unset {named}"
+        )
+    return None if info is None else _engine(info, client, private=False, env={})
+
+
+def _private() -> Engine:
+    """Return the private engine, which runs."""
+    root = engine_root.location()
+    env = {
+        "DOCKER_HOST": f"unix://{engine_private.address()}",
+        "DOCKER_TLS_VERIFY": "",
+        "BUILDX_BUILDER": "default",
+    }
+    client = root / "usr/bin/docker"
+    info = _info(client, env)
+    if info is None:
+        raise EngineError(f"the private Docker engine does not answer; see {paths.log('dockerd')}")
+    return _engine(info, client, private=True, env=env)
+
+
+def _engine(info: Mapping[str, object], client: Path, *, private: bool, env: Mapping[str, str]) -> Engine:
+    return Engine(
+        private=private, server=str(info["ServerVersion"]), architecture=str(info.get("Architecture", "")),
+        containerd_store="io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")),
+        client=client, plugin=_plugin(), env=env,
+    )  # fmt: skip
+
+
+def _info(client: Path, env: Mapping[str, str]) -> dict[str, object] | None:
+    """Return what `docker info` says of the engine, or None if it has none."""
+    try:
+        done = subprocess.run(
+            [client, "info", "--format", "{{json .}}"], env={**os.environ, **env}, capture_output=True,
+            timeout=ANSWER_SECONDS, check=False,
+        )  # fmt: skip
+        info: dict[str, object] = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    return info if info.get("ServerVersion") else None
+
+
+def _context() -> str | None:
+    """Return the context that the user's docker uses, where it is not the default one."""
+    file = _configuration() / "config.json"
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{file}: docker's configuration cannot be read ({error}); mend it") from error
+    context = settings.get("currentContext")
+    return context if isinstance(context, str) and context != "default" else None
+
+
+def _configuration() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def _client() -> Path:
+    """Return the user's docker client, or Debian's."""
+    found = shutil.which("docker")
+    return Path(found) if found else engine_root.tools() / "usr/bin/docker"
+
+
+def _plugin() -> Path:
+    """Return the user's buildx, if it works, or Debian's."""
+    for folder in (_configuration() / "cli-plugins", *_PLUGIN_FOLDERS):
+        plugin = folder / "docker-buildx"
+        try:
+            process.run([plugin, "version"])
+        except (CommandError, OSError):
+            continue
+        return plugin
+    return engine_root.tools() / "usr/libexec/docker/cli-plugins/docker-buildx"

@@ -1,0 +1,139 @@
+"""The private engine's bridge: an address range of its own, and the rules that lead out of it.
+
+dockerd is told to keep its hands off iptables: it would empty chains that another engine on
+the same host uses. What is added here is named in a file first, so that it is always removed.
+"""
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from kiln import paths, process
+from kiln.errors import CommandError, EngineError
+
+ROUTES = Path("/proc/net/route")
+FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+# The range for benchmarks (RFC 2544) is hardly ever routed; the private ones often are.
+_POOLS = ("198.18.0.0/15", "10.0.0.0/8", "172.16.0.0/12")
+_PREFIX = 20
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host gets for one private engine."""
+
+    bridge: str
+    subnet: str
+    """Everything in use: the bridge has the lower half, networks of the user's the upper."""
+    forwarding: bool
+    """Whether the host forwarded packets before."""
+
+    @property
+    def halves(self) -> tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]:
+        """Return the bridge's own range and the pool for further networks."""
+        lower, upper = ipaddress.IPv4Network(self.subnet).subnets()
+        return lower, upper
+
+    @property
+    def gateway(self) -> str:
+        """Return the bridge's address with its prefix length."""
+        lower = self.halves[0]
+        return f"{lower[1]}/{lower.prefixlen}"
+
+
+def taken(routes: str) -> list[ipaddress.IPv4Network]:
+    """Return the ranges in the kernel's table of routes, without the default route (0/0)."""
+    rows = [line.split() for line in routes.splitlines()[1:]]
+    ranges = [(_address(row[1]), _address(row[7])) for row in rows if len(row) > 7]
+    return [ipaddress.IPv4Network(f"{address}/{mask}") for address, mask in ranges if address != mask]
+
+
+def choose(name: str, used: Sequence[ipaddress.IPv4Network]) -> str:
+    """Return a range that overlaps none in use; `name` decides where the search starts."""
+    for candidate in _candidates(int(name[-8:], 16)):
+        if not any(candidate.overlaps(other) for other in used):
+            return str(candidate)
+    raise EngineError("ip route: no free address range for the private engine's bridge; remove some routes")
+
+
+def up(root: Path, name: str, record: Path) -> Network:
+    """Make the bridge and its rules, and write down what was made."""
+    network = Network(
+        bridge=name,
+        subnet=choose(name, taken(ROUTES.read_text(encoding="ascii"))),
+        forwarding=FORWARD.read_text(encoding="ascii").strip() == "1",
+    )
+    paths.write_whole(record, msgspec.json.encode(network))
+    try:
+        _run(root, "ip", "link", "add", name, "type", "bridge")
+        _run(root, "ip", "address", "add", network.gateway, "dev", name)
+        _run(root, "ip", "link", "set", name, "up")
+        if not network.forwarding:
+            FORWARD.write_text("1", encoding="ascii")
+        for rule in rules(network):
+            _run(root, "iptables", "--wait", *rule[:2], "--insert", *rule[2:])
+    except (CommandError, OSError) as error:
+        down(root, record)
+        raise EngineError(f"{name}: cannot make the private engine's bridge; {error}") from error
+    return network
+
+
+def down(root: Path, record: Path) -> None:
+    """Remove what `up` made; nothing happens where nothing was."""
+    try:
+        network = msgspec.json.decode(record.read_bytes(), type=Network)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return
+    for rule in rules(network):
+        while _tried(root, "iptables", "--wait", *rule[:2], "--delete", *rule[2:]):
+            pass
+    _tried(root, "ip", "link", "delete", network.bridge)
+    if not network.forwarding and not _other_bridges():
+        FORWARD.write_text("0", encoding="ascii")
+    record.unlink()
+
+
+def rules(network: Network) -> list[list[str]]:
+    """Return the rules, each as table option, table, chain and the rest."""
+    subnet = network.subnet
+    mark = ["-m", "comment", "--comment", network.bridge]
+    back = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
+    return [
+        ["-t", "nat", "POSTROUTING", "-s", subnet, "!", "-d", subnet, *mark, "-j", "MASQUERADE"],
+        ["-t", "filter", "FORWARD", "-s", subnet, *mark, "-j", "ACCEPT"],
+        ["-t", "filter", "FORWARD", "-d", subnet, *back, *mark, "-j", "ACCEPT"],
+    ]
+
+
+def _candidates(start: int) -> Iterator[ipaddress.IPv4Network]:
+    """Yield every range to try, pool by pool, from a place in it that `start` decides."""
+    for pool in map(ipaddress.IPv4Network, _POOLS):
+        count = 2 ** (_PREFIX - pool.prefixlen)
+        for offset in range(count):
+            index = (start + offset) % count
+            yield ipaddress.IPv4Network((int(pool[0]) + index * 2 ** (32 - _PREFIX), _PREFIX))
+
+
+def _other_bridges() -> bool:
+    """Tell whether other engines or virtual machines on this host still need forwarding."""
+    return any((path / "bridge").is_dir() for path in Path("/sys/class/net").iterdir())
+
+
+def _address(little_endian: str) -> str:
+    return socket.inet_ntoa(struct.pack("<L", int(little_endian, 16)))
+
+
+def _run(root: Path, *args: str) -> None:
+    # The programs of the root file system, for the host may have none.
+    process.run(["chroot", root, *args], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+
+def _tried(root: Path, *args: str) -> bool:
+    try:
+        _run(root, *args)
+    except CommandError:
+        return False
+    return True

@@ -1,0 +1,235 @@
+"""The private engine's life: started once, found again by any later process, stopped clean."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kiln import console, engine_network, engine_root, paths, process
+from kiln.errors import CommandError, EngineError
+
+SCRIPT = Path(__file__).with_name("engine_init.sh")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+START_SECONDS = 60
+STOP_SECONDS = 40
+# The kernel's struct sockaddr_un has 108 bytes for a path with its end.
+_SOCKET_LIMIT = 107
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+def name() -> str:
+    """Return this home's name for its engine, which no other home has: `kiln-` and 8 hex digits."""
+    return f"kiln-{hashlib.sha256(os.fsencode(paths.home())).hexdigest()[:8]}"
+
+
+def address() -> Path:
+    """Return the socket's path, through a short link where the real one is too long for a socket."""
+    real = _run_folder() / "docker.sock"
+    return real if len(os.fsencode(real)) <= _SOCKET_LIMIT else _link() / "docker.sock"
+
+
+def running() -> int | None:
+    """Return the process id of this home's engine, or None; a stale record counts for nothing."""
+    try:
+        boot, text = (_run_folder() / "init").read_text(encoding="utf-8").split(" ", 1)
+        pid, started = identity(text)
+        alive = identity(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")) == (pid, started)
+        same_boot = boot == BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if alive and same_boot else None
+
+
+def answers() -> bool:
+    """Tell whether this home's engine accepts connections and answers a ping."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(5)
+            client.connect(str(address()))
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return client.recv(64).split(b" ")[1:2] == [b"200"]
+    except OSError:
+        return False
+
+
+def start() -> None:
+    """Start this home's engine unless it runs, and return when it answers."""
+    with paths.lock("engine"):
+        if running() is None:
+            _check_host()
+            root = engine_root.ensure()
+            with console.step("Starting the private Docker engine"):
+                _launch(root)
+                _await()
+        elif not answers():
+            _await()
+
+
+def stop() -> bool:
+    """Stop this home's engine and remove all traces of it on the host; tell whether it ran."""
+    with paths.lock("engine"):
+        pid = running()
+        if pid is not None:
+            with console.step("Stopping the private Docker engine"):
+                _end(pid)
+        _clear(engine_root.location())
+    return pid is not None
+
+
+def identity(stat: str) -> tuple[int, int]:
+    """Return the process id and the start time (clock ticks) from a line of /proc/PID/stat.
+
+    The two together name one process only, as long as the machine is up. A zombie has no name.
+    """
+    # The program's name stands in parentheses and may hold anything.
+    fields = stat.rsplit(")", 1)[1].split()
+    if fields[0] in "ZX":
+        raise ValueError("the process has ended")
+    return int(stat.split(" ", 1)[0]), int(fields[19])
+
+
+def daemon(network: engine_network.Network) -> dict[str, object]:
+    """Return dockerd's configuration."""
+    lower, upper = network.halves
+    return {
+        "hosts": ["unix:///run/docker.sock"],
+        "group": "root",
+        "pidfile": "/run/docker.pid",
+        "features": {"containerd-snapshotter": True},
+        "bridge": network.bridge,
+        "fixed-cidr": str(lower),
+        "default-address-pools": [{"base": str(upper), "size": 26}],
+        "cgroup-parent": f"/{network.bridge}",
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        # Rules and forwarding are Kiln's: see engine_network.
+        "iptables": False,
+        "ip6tables": False,
+        "ip-forward": False,
+        "ip-masq": False,
+        "shutdown-timeout": 10,
+        # A later stop must find nothing to revive.
+        "live-restore": False,
+    }
+
+
+def _check_host() -> None:
+    """Raise EngineError where no engine can be run, with what to do instead."""
+    if sys.platform != "linux":
+        raise EngineError(f"no Docker engine answers, and none can be brought on {sys.platform}; "
+                          f"{engine_root.INSTALL}")  # fmt: skip
+    if os.geteuid() != 0:
+        raise EngineError(f"no Docker engine answers, and only root can start a private one; "
+                          f"{engine_root.INSTALL}")  # fmt: skip
+    data = paths.folder("engine", "data")
+    probe = 'mount -t tmpfs tmpfs "$1" && mkdir "$1/low"'
+    try:
+        process.run(["unshare", "--mount", "sh", "-euc", probe, "sh", data])
+    except CommandError as error:
+        raise EngineError(f"root may not mount here ({error}): a container needs --privileged; or "
+                          f"{engine_root.INSTALL}") from error  # fmt: skip
+    _check_overlay(data)
+
+
+def _check_overlay(data: Path) -> None:
+    """Raise EngineError where image layers cannot lie: on an overlay itself, on some network shares."""
+    scratch = paths.folder("engine", "probe")
+    for part in ("low", "up", "work", "top"):
+        scratch.joinpath(part).mkdir(exist_ok=True)
+    options = f"lowerdir={scratch}/low,upperdir={scratch}/up,workdir={scratch}/work"
+    try:
+        process.run(
+            ["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", scratch / "top"]
+        )
+    except CommandError as error:
+        kind = process.run(["stat", "--file-system", "--format", "%T", data]).strip()
+        raise EngineError(
+            f"{data}: image layers cannot lie on this file system ({kind}); "
+            "set KILN_HOME to a folder on a disk (ext4, xfs, btrfs), in a container on a volume"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _launch(root: Path) -> None:
+    """Clear what a dead engine left, make its network and start the first process."""
+    _clear(root)
+    run = paths.folder("engine", "run")
+    run.chmod(0o711)
+    if address().parent != run:
+        _link().symlink_to(run)
+    engine_root.lend_host_files(root)
+    network = engine_network.up(root, name(), _network_record())
+    paths.write_whole(run / "daemon.json", json.dumps(daemon(network), indent=1))
+    environment = {key: os.environ[key] for key in _PROXIES if key in os.environ}
+    environment |= {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROOT": str(root), "RUN": str(run),
+        "DATA": str(paths.folder("engine", "data")),
+        # dockerd then leaves the host's AppArmor alone; its profile cannot be loaded from here.
+        "container": "kiln",
+    }  # fmt: skip
+    command = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "sh", str(SCRIPT)]
+    with _log().open("w", encoding="utf-8") as log:
+        subprocess.Popen(command, env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                         start_new_session=True)  # fmt: skip
+
+
+def _await() -> None:
+    """Wait until the engine answers; EngineError if it ends or takes too long."""
+    begin = time.monotonic()
+    while not answers():
+        waited = time.monotonic() - begin
+        # The record of the first process appears a moment after the start.
+        if waited > START_SECONDS or (waited > 2 and running() is None):
+            raise EngineError(f"the private Docker engine does not start: {_last_words()}; see {_log()}")
+        time.sleep(0.05)
+
+
+def _end(pid: int) -> None:
+    """End the engine: containers first, by dockerd; the kernel ends what is left with `pid`."""
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while running() == pid and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if running() == pid:
+        os.kill(pid, signal.SIGKILL)
+    while running() == pid:
+        time.sleep(0.05)
+
+
+def _clear(root: Path) -> None:
+    """Remove what an engine that runs no more has left on the host."""
+    if root.is_dir():
+        engine_network.down(root, _network_record())
+    shutil.rmtree(_run_folder(), ignore_errors=True)
+    if _link().is_symlink():
+        _link().unlink()
+    for group in [*Path("/sys/fs/cgroup").glob(name()), *Path("/sys/fs/cgroup").glob(f"*/{name()}")]:
+        for folder, _, _ in os.walk(group, topdown=False):
+            Path(folder).rmdir()
+
+
+def _last_words() -> str:
+    lines = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it says nothing"
+
+
+def _run_folder() -> Path:
+    return paths.home() / "engine" / "run"
+
+
+def _network_record() -> Path:
+    return paths.folder("engine") / "network.json"
+
+
+def _link() -> Path:
+    return Path("/run", name())
+
+
+def _log() -> Path:
+    return paths.log("dockerd")

@@ -1,0 +1,90 @@
+"""The private engine's root file system: Debian packages of Docker, apart from the host's."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from kiln import apt, console, paths
+from kiln.bootstrap import Bootstrap, bootstrap
+from kiln.errors import AptError, EngineError
+
+SUITE = "trixie"
+PACKAGES = ("ca-certificates", "docker-buildx", "docker-cli", "docker.io", "iproute2", "iptables")
+_DPKG = tuple(f"path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man"))
+_CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+# systemd-resolved listens on the host's loopback, which is not a container's; this file names
+# the servers behind it.
+_RESOLVED = Path("/run/systemd/resolve/resolv.conf")
+INSTALL = (
+    "install Docker yourself: on Debian `apt-get install docker.io` (13 and later: with `docker-cli "
+    "docker-buildx`), on Ubuntu `apt-get install docker.io docker-buildx`, elsewhere Docker Desktop; "
+    "or set DOCKER_HOST to an engine that runs"
+)
+
+
+def location() -> Path:
+    """Return where the root file system is, or will be; the name changes with its recipe."""
+    recipe = "\n".join((SUITE, *PACKAGES, *_DPKG))
+    return paths.folder("engine") / f"root-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+
+
+def ensure() -> Path:
+    """Return the root file system, made first if it is missing; EngineError where it cannot be."""
+    root = location()
+    if root.is_dir():
+        return root
+    try:
+        with console.step("Making a private Docker engine from Debian packages (once, about a minute)"):
+            bootstrap(
+                Bootstrap(
+                    suite=SUITE, output=root, include=PACKAGES, dpkgopts=_DPKG, log=paths.log("engine-root")
+                )
+            )
+    except AptError as error:
+        raise EngineError(f"no Docker engine answers, and none can be brought: {error}; {INSTALL}") from error
+    for old in root.parent.glob("root-*"):
+        if old != root:
+            shutil.rmtree(old, ignore_errors=True)
+    return root
+
+
+def tools() -> Path:
+    """Return a folder with Debian's docker client and buildx plugin, for any Linux user."""
+    root = location()
+    if root.is_dir():
+        return root
+    try:
+        return apt.unpack_only(SUITE, ("docker-cli", "docker-buildx"))
+    except AptError as error:
+        raise EngineError(f"docker or its buildx plugin is missing here, and {error}; {INSTALL}") from error
+
+
+def lend_host_files(root: Path) -> None:
+    """Copy the host's name servers, hosts and certificate bundle in, as they are now."""
+    _copy(_resolver(), root / "etc/resolv.conf")
+    _copy(Path("/etc/hosts"), root / "etc/hosts")
+    configured = Path(os.environ.get("SSL_CERT_FILE") or "/nonexistent")
+    bundle = configured if configured.is_file() else Path("/", _CERTIFICATES)
+    _copy(bundle, root / _CERTIFICATES)
+
+
+def name_servers(text: str) -> list[str]:
+    """Return the name servers of a resolv.conf."""
+    rows = [line.split() for line in text.splitlines()]
+    return [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"]
+
+
+def _resolver() -> Path:
+    """Return the host's resolv.conf that is of use in a container."""
+    host = Path("/etc/resolv.conf")
+    servers = name_servers(host.read_text(encoding="utf-8")) if host.exists() else []
+    local = all(server.startswith("127.") or server == "::1" for server in servers)
+    return _RESOLVED if local and _RESOLVED.exists() else host
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a host's file if there is one; the target is a file of its own, never a link."""
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        paths.write_whole(target, source.read_bytes())
