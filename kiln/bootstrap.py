@@ -92,7 +92,23 @@ def _arguments(wanted: Bootstrap, tree: Path, scratch: Path, result: Path) -> li
     options += [f"--aptopt={line}" for line in wanted.aptopts]
     options += [f"--dpkgopt={line}" for line in wanted.dpkgopts]
     options += [*_host_configuration(scratch), *wanted.hooks]
-    return [*command, *options, wanted.suite, str(result), *sources(wanted.suite)]
+    return [*_isolation(), *command, *options, wanted.suite, str(result), *sources(wanted.suite)]
+
+
+def _isolation() -> list[str]:
+    """Return a prefix under which mounts are not the host's, and all ends when this process does.
+
+    Users other than root need none, for mmdebstrap makes them namespaces anyhow.
+    """
+    prefix = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    if os.geteuid() != 0:
+        return []
+    try:
+        process.run([*prefix, "--mount-proc", "true"])
+    except CommandError:
+        # Containers without privileges can do without: mmdebstrap then mounts nothing.
+        return []
+    return [*prefix, "--mount-proc"]
 
 
 def _host_configuration(scratch: Path) -> list[str]:
@@ -102,8 +118,8 @@ def _host_configuration(scratch: Path) -> list[str]:
     """
     settings = process.run(["apt-config", "dump", "Acquire"])
     # Which lists are fetched and how they are kept is the result's own business.
-    kept = [line for line in settings.splitlines()
-            if not line.startswith(("Acquire::IndexTargets", "Acquire::Languages", "Acquire::GzipIndexes"))]  # fmt: skip
+    own = ("Acquire::GzipIndexes", "Acquire::IndexTargets", "Acquire::Languages")
+    kept = [line for line in settings.splitlines() if not line.startswith(own)]
     file = scratch / "apt.conf"
     file.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return [
@@ -117,8 +133,8 @@ def _environment(wanted: Bootstrap, tree: Path, scratch: Path) -> dict[str, str]
     temporary = scratch / "tmp"
     temporary.mkdir()
     libraries = [str(path) for path in sorted(tree.glob("usr/lib/*-linux-gnu*"))]
-    # /usr/sbin is not on every user's PATH, and dpkg insists on it.
-    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", f"{tree}/usr/bin", f"{tree}/usr/sbin"]
+    # The distribution's own programs: a user's PATH may lead to others, and lacks /usr/sbin.
+    folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", f"{tree}/usr/bin", f"{tree}/usr/sbin"]
     environment = {
         "PATH": ":".join(folders),
         "PERL5LIB": ":".join(str(path) for path in perl_path(tree)),
