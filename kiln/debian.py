@@ -120,15 +120,12 @@ def _hooks(suite: str) -> tuple[str, ...]:
     folder = next(root / _HOOKS for root in (tree, Path("/")) if (root / _HOOKS).is_dir())
     # What mmdebstrap itself would write for the suite, not what this host has: only that may stay.
     default = (
-        "env -u APT_CONFIG perl \"$(command -v mmdebstrap)\" --quiet --simulate --skip=update --variant=custom "
+        'env -u APT_CONFIG perl "$(command -v mmdebstrap)" --quiet --simulate --skip=update --variant=custom '
         f'{suite} "$1"/tmp/default && cp "$1"/tmp/default/etc/apt/sources.list "$1"/{rootfs.DEFAULT_SOURCES}'
     )
     # As in Debian's own images: nothing counts as asked for, so `apt-mark showmanual` starts empty.
     auto = 'chroot "$1" apt-mark auto $(chroot "$1" dpkg-query --show --showformat "\\${Package} ") > /dev/null'
-    return (
-        f"--hook-directory={folder}", f"--customize-hook={default}", f"--customize-hook={auto}",
-        "--skip=output/dev,output/mknod",
-    )
+    return (f"--hook-directory={folder}", f"--customize-hook={default}", f"--customize-hook={auto}")
 
 
 def _prune(folder: Path, layout: Path) -> None:

@@ -1,23 +1,30 @@
 """What a registry says of an image, asked through buildx and remembered for minutes."""
 
+import os
+import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from kiln import paths
-from kiln.errors import KilnError
 from kiln.model import BaseImage
 
 GOOD_SECONDS, BAD_SECONDS = 900.0, 300.0
+ASK_SECONDS = 20
 
 
 class Client(Protocol):
     """The part of an engine that is needed here."""
 
-    def buildx(self, *args: str) -> str:
-        """Run `docker buildx` and return its standard output."""
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What to add to the environment of a call."""
+
+    def buildx(self, *args: str) -> list[str]:
+        """Return the command line of a buildx command."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,11 +59,17 @@ def look(name: str, client: Client) -> Found:
 
 
 def _ask(name: str, client: Client) -> Found:
+    command = client.buildx("imagetools", "inspect", "--format", "{{.Manifest.Digest}}", name)
     try:
-        digest = client.buildx("imagetools", "inspect", "--format", "{{.Manifest.Digest}}", name).strip()
-    except KilnError as error:
+        done = subprocess.run(
+            command, env={**os.environ, **client.env}, capture_output=True, text=True, timeout=ASK_SECONDS,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
         return Found(at=time.time(), reason=str(error))
-    return Found(at=time.time(), digest=digest)
+    if done.returncode:
+        return Found(at=time.time(), reason=(done.stderr.strip().splitlines() or ["buildx failed"])[-1])
+    return Found(at=time.time(), digest=done.stdout.strip())
 
 
 def _file() -> Path:
