@@ -158,8 +158,9 @@ def _sizes(matrix: Matrix, results: Results) -> dict[str, object]:
         for platform in image.platforms
         if (outcome := results.get(image.id, platform)) and not outcome.quick and not outcome.failed
     }
-    platforms = [name for name in _all_platforms(matrix) if any(name == other for _, other in sizes)]
-    images = [image.id for image in matrix.images if any(image.id == other for other, _ in sizes)]
+    measured = {place for pair in sizes for place in pair}
+    platforms = [name for name in _all_platforms(matrix) if name in measured]
+    images = [image.id for image in matrix.images if image.id in measured]
     rows = [[code(name), *(sizes.get((name, platform), "") for platform in platforms)] for name in images]
     head = ["Image", *(code(platform) for platform in platforms)]
     return {"table": markdown.table(head, rows, right=True) if rows else ""}

@@ -62,4 +62,4 @@ def _diff(before: str, after: str, name: str) -> str:
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"generated/{name}"
     )
-    return "".join(lines)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
