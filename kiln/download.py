@@ -1,21 +1,17 @@
 """One file over HTTP: resumed, tried again, checked against its digest, and landed whole."""
 
 import email.utils
-import errno
-import hashlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import console, paths, reach, transfer
-from kiln.errors import SourceError
+from kiln import console, paths, reach, store, transfer
 from kiln.reach import Unavailable
+from kiln.store import WrongBytesError, disk_errors
 
 if TYPE_CHECKING:
     import requests
@@ -23,14 +19,6 @@ if TYPE_CHECKING:
 ATTEMPTS, FIRST_ATTEMPTS = 6, 2
 LONGEST_PAUSE = 60.0
 CHUNK = 1 << 17
-
-
-class DiskError(SourceError):
-    """The store cannot be written; no other origin would help."""
-
-
-class WrongBytesError(SourceError):
-    """A URL served other bytes than the pinned ones; never passed over in silence."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +166,7 @@ def _chunks(response: "requests.Response") -> Iterator[bytes]:
 
 def _land(wanted: Wanted, *, whole: bool) -> None:
     """Give a part with the right digest its name; throw away any other."""
-    found = digest(wanted.part)
+    found = store.read_digest(wanted.part)
     if found == wanted.sha256:
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
         wanted.part.replace(wanted.path)
@@ -200,27 +188,6 @@ _ADVICE = (
     "the new digest, write it into versions.json; else use another origin (--sources DIR, $.sources.mirrors) "
     "and tell this one's keeper."
 )
-
-
-def digest(path: Path) -> str:
-    """Return the sha256 of a file's content, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk at `path` refuses into a `DiskError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        name = error.filename or path
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            free = transfer.size(shutil.disk_usage(path.parent).free)
-            what = f"the disk is full ({free} free); make room, or set KILN_HOME to a folder on another disk"
-        else:
-            what = f"{error.strerror or error}; look at its permissions, or set KILN_HOME to another folder"
-        raise DiskError(f"{name}: {what}") from error
 
 
 def _validator(response: "requests.Response") -> str:

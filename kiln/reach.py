@@ -23,8 +23,14 @@ CONNECT_SECONDS, READ_SECONDS = 4.0, 30.0
 GOOD_SECONDS, BAD_SECONDS = 600.0, 300.0
 # What decides how the network looks from here: when it changes, nothing learnt holds any longer.
 ENVIRONMENT = (
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 )
 
 
@@ -175,10 +181,8 @@ def _refusal(error: Exception) -> Unavailable:
     if isinstance(error, exceptions.ReadTimeout):
         return Unavailable(f"no answer within {READ_SECONDS:.0f} s", host=True, lasting=False)
     if isinstance(error, exceptions.ConnectionError):
-        for sign, reason in _SIGNS.items():
-            if sign in text:
-                return Unavailable(reason, host=True, lasting=False)
-        return Unavailable("the connection was dropped", lasting=False)
+        reason = next((reason for sign, reason in _SIGNS.items() if sign in text), "")
+        return Unavailable(reason or "the connection was dropped", host=bool(reason), lasting=False)
     return Unavailable(f"no usable address or answer ({type(error).__name__})")
 
 

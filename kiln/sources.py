@@ -8,15 +8,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from kiln import console, download, paths, reach, store, transfer
-from kiln.download import DiskError, Wanted, WrongBytesError, disk_errors
+from kiln.download import Wanted
 from kiln.errors import KilnError, SourceError
 from kiln.model import Artifact, Origins, Release
 from kiln.reach import Unavailable
+from kiln.store import DiskError, WrongBytesError, disk_errors
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
-# How tarballs begin: gzip, xz, bzip2, zstandard. Other files of a user's folder are not read through.
-MAGIC = (b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd")
-LARGEST = 500_000_000
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -48,11 +46,11 @@ def fetch(release: Release, origins: Origins, *, folder: Path | None = None) -> 
         reasons: list[str] = []
         if (found := _stored(release, reasons)) is not None:
             return found
-        if folder is not None and (local := _local(release, folder)) is not None:
+        if folder is not None and (local := store.find(release, folder)) is not None:
             path, artifact = local
             copy = store.adopt(path, artifact)
             return Source(path=copy, artifact=artifact, origin=str(path.absolute()))
-        for candidate in _hopeful_first(_candidates(release, origins, reasons), reasons):
+        for candidate in _hopeful_first(candidates(release, origins, reasons), reasons):
             try:
                 return _download(candidate)
             except Unavailable as error:
@@ -70,12 +68,12 @@ def available(release: Release, origins: Origins, *, folder: Path | None = None)
             return found.origin
         if folder is not None:
             try:
-                local = _local(release, folder)
+                local = store.find(release, folder)
             except WrongBytesError:
                 return None
             if local is not None:
                 return str(local[0])
-        for candidate in _candidates(release, origins, [], quick=True):
+        for candidate in candidates(release, origins, [], quick=True):
             answer = reach.probe(candidate.url, candidate.size)
             if answer.wrong or not answer.reason:
                 # `fetch` stops at wrong bytes, so what comes after does not count.
@@ -115,39 +113,7 @@ def _stored(release: Release, reasons: list[str]) -> Source | None:
     return None
 
 
-def _local(release: Release, folder: Path) -> tuple[Path, Artifact] | None:
-    """Return a file of `folder` with the digest of one of the release's artifacts.
-
-    Raises `WrongBytesError` if a file has the name of an artifact, but not its digest.
-    """
-    if not folder.is_dir():
-        raise SourceError(f"--sources {folder}: no such folder; give the one that holds the tarballs")
-    wanted = {artifact.sha256: artifact for artifact in release.artifacts}
-    named = [path for artifact in release.artifacts if (path := folder / artifact.file).is_file()]
-    for path in named:
-        if store.digest(path) not in wanted:
-            pinned = " or ".join(a.sha256 for a in release.artifacts if a.file == path.name)
-            raise WrongBytesError(
-                f"DIGEST MISMATCH: {path} has sha256 {store.digest(path)}, but versions.json pins {pinned}. "
-                "It may be cut short, tampered with, or made again under the same version: "
-                "remove it, or fetch it anew"
-            )
-    for path in [*named, *_tarballs(folder)]:
-        if store.digest(path) in wanted:
-            return path, wanted[store.digest(path)]
-    return None
-
-
-def _tarballs(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that begin like a compressed tarball and are no larger than one."""
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size <= LARGEST:
-            with path.open("rb") as file:
-                if file.read(6).startswith(MAGIC):
-                    yield path
-
-
-def _candidates(release: Release, origins: Origins, reasons: list[str], *, quick: bool = False) -> Iterator[Candidate]:
+def candidates(release: Release, origins: Origins, reasons: list[str], *, quick: bool = False) -> Iterator[Candidate]:
     """Yield the URLs that may serve a release, in order; Debian's index is read only if it comes to that.
 
     With `quick`, what another process learnt minutes ago is believed.
@@ -175,7 +141,7 @@ def _debian(release: Release, suites: list[str], reasons: list[str], *, quick: b
         reasons.append(f"{name}: {answer.reason}")
         return
     try:
-        files = apt.source_files(suites, _packages(release))
+        files = apt.source_files(suites, packages(release))
     except KilnError as error:
         reach.remember(key, Unavailable(str(error)))
         reasons.append(f"{name}: {error}")
@@ -189,7 +155,7 @@ def _debian(release: Release, suites: list[str], reasons: list[str], *, quick: b
         yield Candidate(artifact=wanted[file.sha256], url=url, origin=origin, size=file.size)
 
 
-def _packages(release: Release) -> list[str]:
+def packages(release: Release) -> list[str]:
     """Return the names of Debian's packages of the ten series that a release is among.
 
     Reading the indices takes seconds: one look for `python3.10` to `python3.19` serves all of them.
@@ -198,10 +164,10 @@ def _packages(release: Release) -> list[str]:
     return [f"python{major}.{minor}" for minor in range(tens, tens + 10)]
 
 
-def _hopeful_first(candidates: Iterable[Candidate], reasons: list[str]) -> Iterator[Candidate]:
+def _hopeful_first(found: Iterable[Candidate], reasons: list[str]) -> Iterator[Candidate]:
     """Yield candidates, those that failed lately last; hosts that this process found dead, never."""
     late = []
-    for candidate in candidates:
+    for candidate in found:
         answer = reach.known(candidate.url)
         if answer is None or answer.wrong or not answer.reason:
             yield candidate

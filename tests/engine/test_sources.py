@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from kiln import download, reach, sources
-from kiln.download import DiskError
+from kiln import download, reach, sources, store
 from kiln.errors import SourceError
 from kiln.model import Artifact, Origins, Release
 from kiln.paths import ROOT
+from kiln.store import DiskError
 
 BODY = bytes(range(256)) * 4096
 FILE = "Python-3.13.5.tar.xz"
@@ -31,7 +31,7 @@ DIGESTS = {
 class Reply:
     """One scripted answer: a status, what its headers say and how much of the body comes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self, *, status: int = 200, body: bytes = BODY, cut: int | None = None, ranges: bool = True,
         length: bool = True, headers: dict[str, str] | None = None, pause: float = 0.0, hang: float = 0.0,
     ) -> None:  # fmt: skip
@@ -43,7 +43,7 @@ class Reply:
     def send(self, handler: "Handler") -> None:
         """Write the answer to a request."""
         time.sleep(self.pause)
-        first = self._first(handler.headers.get("Range"), handler.headers.get("If-Range"))
+        first = self.first(handler.headers.get("Range"), handler.headers.get("If-Range"))
         body, status = self.body[first:], self.status
         if first >= len(self.body) > 0:
             status, body = 416, b""
@@ -61,7 +61,7 @@ class Reply:
             handler.wfile.flush()
             time.sleep(self.hang)
 
-    def _first(self, wanted: str | None, validator: str | None) -> int:
+    def first(self, wanted: str | None, validator: str | None) -> int:
         """Return the byte that a request wants first, as a server that honours If-Range sees it."""
         match = re.fullmatch(r"bytes=(\d+)-", wanted or "")
         if not match or not self.ranges or self.status != 200:
@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         (reply if self.path == LINK else Reply(status=404, body=b"")).send(self)
         self.close_connection = True
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -176,12 +176,12 @@ def test_a_server_that_ignores_range_is_read_from_the_start(server: Server) -> N
 
 
 @pytest.mark.parametrize("honest", [True, False])
-def test_a_file_that_changed_between_is_read_anew(server: Server, honest: bool) -> None:  # noqa: FBT001
+def test_a_file_that_changed_between_is_read_anew(server: Server, honest: bool) -> None:
     """Halves of two files are never joined, even if the server does not look at If-Range."""
     old = Reply(body=b"x" * len(BODY), cut=300_000, headers={"ETag": '"old"'})
     new = Reply(headers={"ETag": '"new"'})
     if not honest:
-        new._first = lambda wanted, _: Reply()._first(wanted, None)  # type: ignore[method-assign]
+        new.first = lambda wanted, validator: Reply().first(wanted, None)  # type: ignore[method-assign]  # noqa: ARG005
     server.script = [old, new]
     assert sources.fetch(release(), server.origins).path.read_bytes() == BODY
     assert server.ranges == [None, "bytes=300000-"] + ([] if honest else [None])
@@ -307,10 +307,11 @@ def test_a_killed_download_is_resumed_by_the_next_process(server: Server, home: 
     artifact = release().artifacts[0]
     url = server.origins.mirrors[0]
     program = (
-        "from kiln import sources, model; artifact = model.Artifact(file={!r}, sha256={!r}); "
+        "from kiln import sources, model; "
+        f"artifact = model.Artifact(file={artifact.file!r}, sha256={artifact.sha256!r}); "
         "release = model.Release(version='3.13.5', released='', artifacts=[artifact], flavours=[], targets=[]); "
-        "sources.fetch(release, model.Origins(mirrors=[{!r}], debian=[]))"
-    ).format(artifact.file, artifact.sha256, url)
+        f"sources.fetch(release, model.Origins(mirrors=[{url!r}], debian=[]))"
+    )
     part = home / "sources" / f"{artifact.sha256}.part"
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as process:
         limit = time.monotonic() + 30
@@ -318,19 +319,19 @@ def test_a_killed_download_is_resumed_by_the_next_process(server: Server, home: 
             time.sleep(0.05)
         process.kill()
     have = part.stat().st_size
-    assert (0 < have < len(BODY), sources.store.place(artifact).exists()) == (True, False)
+    assert (0 < have < len(BODY), store.place(artifact).exists()) == (True, False)
     assert sources.fetch(release(), server.origins).path.read_bytes() == BODY
     assert server.ranges == [None, f"bytes={have}-"]
 
 
-def test_a_full_disk_is_a_clear_error(server: Server) -> None:
+def test_a_full_disk_is_a_clear_error(server: Server, home: Path) -> None:
     """A real full device takes the bytes; no further origin is tried."""
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("only Linux has a device that is always full")
     wanted = download.Wanted(
-        url=server.origins.mirrors[0] + LINK, sha256="0" * 64, path=reach._memory().with_name("x"),
-        part=reach._memory().with_name("full.part"),
+        url=server.origins.mirrors[0] + LINK, sha256="0" * 64, path=home / "sources" / "x",
+        part=home / "sources" / "full.part",
     )  # fmt: skip
     wanted.part.symlink_to(full)
     with pytest.raises(DiskError, match="the disk is full"):
@@ -349,4 +350,4 @@ def test_debian_serves_what_python_org_published(file: str) -> None:
     origins = Origins(mirrors=[], debian=["bookworm", "trixie"])
     assert str(sources.available(python, origins)).startswith("Debian's source archive")
     source = sources.fetch(python, origins)
-    assert (source.path.name, download.digest(source.path)) == (file, DIGESTS[file])
+    assert (source.path.name, store.digest(source.path)) == (file, DIGESTS[file])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kiln.download import DiskError, digest, disk_errors, range_of, retry_after, validator
+from kiln.download import range_of, retry_after, validator
+from kiln.store import DiskError, digest, disk_errors
 from kiln.transfer import Lines, size
 
 EPOCH_DATE = "Thu, 01 Jan 1970 00:01:40 GMT"

@@ -106,13 +106,14 @@ def test_every_origin_is_in_the_error(folder: Path) -> None:
     """Each has its reason, and the remedies name file and digest."""
     with pytest.raises(SourceError) as caught:
         sources.fetch(release(), NOWHERE, folder=folder)
-    assert str(caught.value).splitlines() == [
-        "3.13.5: its sources cannot be had from anywhere:",
-        f"  --sources {folder}: no file with a pinned digest",
-        f"  {sources.PYTHON_ORG}/3.13.5/Python-3.13.5.tar.xz: is asleep",
+    head, first, second, remedy = str(caught.value).splitlines()
+    assert head == "3.13.5: its sources cannot be had from anywhere:"
+    assert first == f"  --sources {folder}: no file with a pinned digest"
+    assert second == f"  {sources.PYTHON_ORG}/3.13.5/Python-3.13.5.tar.xz: is asleep"
+    assert remedy == (
         f"Put Python-3.13.5.tar.xz (sha256 {release().artifacts[0].sha256}) into a folder and add "
-        "--sources FOLDER, or add a mirror that has it to $.sources.mirrors of versions.json.",
-    ]
+        "--sources FOLDER, or add a mirror that has it to $.sources.mirrors of versions.json."
+    )
 
 
 def test_carrying_gives_a_folder_for_a_machine_without_network(folder: Path, home: Path) -> None:
@@ -138,7 +139,7 @@ def test_carrying_never_writes_over_another_file(folder: Path, home: Path) -> No
 def test_a_prerelease_lies_in_the_folder_of_its_release() -> None:
     """Mirrors come before python.org, with the same layout."""
     origins = Origins(mirrors=["https://example.org/python/"], debian=[])
-    assert [c.url for c in sources._candidates(release("3.15.0rc2"), origins, [])] == [
+    assert [c.url for c in sources.candidates(release("3.15.0rc2"), origins, [])] == [
         "https://example.org/python/3.15.0/Python-3.15.0rc2.tar.xz",
         f"{sources.PYTHON_ORG}/3.15.0/Python-3.15.0rc2.tar.xz",
     ]
@@ -146,8 +147,8 @@ def test_a_prerelease_lies_in_the_folder_of_its_release() -> None:
 
 def test_one_look_into_debian_serves_every_series() -> None:
     """Releases of neighbouring series ask for the same packages."""
-    assert sources._packages(release("3.11.2")) == sources._packages(release("3.15.0rc2"))
-    assert "python3.13" in sources._packages(release())
+    assert sources.packages(release("3.11.2")) == sources.packages(release("3.15.0rc2"))
+    assert "python3.13" in sources.packages(release())
 
 
 def test_answers_are_forgotten_after_minutes() -> None:
