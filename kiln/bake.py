@@ -76,33 +76,41 @@ def slug(platform: str) -> str:
 
 
 def definition(
-    builds: Iterable[Build], *, folder: Path, archives: Mapping[str, Path], secrets: Mapping[str, str]
+    builds: Iterable[Build], *, repository: str, native: str, folder: Path, secrets: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the bake definition of some builds.
 
-    `folder` holds each build's Dockerfile as `<sha256 of its text>/Dockerfile`; `archives` says by
-    bake target where the OCI archive goes; `secrets` maps a secret's id to the file that holds it.
+    `native` is the engine's own platform, `folder` is where Dockerfiles and OCI archives lie;
+    `secrets` maps a secret's id to the file that holds it.
     """
     targets: dict[str, Any] = {}
     for build in builds:
         common = _common(build, folder, secrets)
-        targets.setdefault(
-            build.compile_target, {**common, "target": "compile", "output": ["type=cacheonly"]}
-        )
-        archive = archives[build.target]
+        targets.setdefault(build.compile_target, {**common, "target": "compile", "output": ["type=cacheonly"]})
+        name = reference(build.image.id, build.platform, repository=repository, native=native)
         targets[build.target] = {
             **common,
             "labels": _labels(build),
-            "output": [f"type=oci,dest={archive},rewrite-timestamp=true"],
+            "output": [f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true"],
             # With --no-cache, the compile stage has just been made afresh by its own target.
             "no-cache-filter": ["python"],
         }
     return {"target": targets}
 
 
+def reference(image_id: str, platform: str, *, repository: str, native: str) -> str:
+    """Return what `docker run` takes for a build; platforms beside the engine's own are named in it."""
+    return f"{repository}:{image_id}" + ("" if platform == native else f"-{slug(platform)}")
+
+
 def dockerfile_folder(build: Build, folder: Path) -> Path:
     """Return where a build's Dockerfile lies, named by its content."""
-    return folder / hashlib.sha256(build.dockerfile.encode()).hexdigest()
+    return folder / "dockerfiles" / hashlib.sha256(build.dockerfile.encode()).hexdigest()
+
+
+def archive(build: Build, folder: Path) -> Path:
+    """Return where a build's OCI archive is written, for the engine to load."""
+    return folder / "archives" / f"{build.digest}.tar"
 
 
 def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str, Any]:

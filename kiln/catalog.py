@@ -53,9 +53,7 @@ def _parse(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except FileNotFoundError:
-        raise CatalogError(
-            f"{path}: no such file; run from the checkout or name the file with --versions"
-        ) from None
+        raise CatalogError(f"{path}: no such file; run from the checkout or name the file with --versions") from None
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
     except UnicodeDecodeError as error:
@@ -78,7 +76,7 @@ def _locate(raw: Any, kind: Any, where: str, reason: str) -> tuple[str, Any, str
             msgspec.convert(value, part)
         except msgspec.ValidationError as error:
             return _locate(value, part, where + name, str(error))
-    return where, raw, reason.split(" - at `")[0].replace("`", "")
+    return where, raw, reason.split(" - at `", maxsplit=1)[0].replace("`", "")
 
 
 def _parts(raw: Any, info: msgspec.inspect.Type) -> list[tuple[str, Any, Any]]:

@@ -3,7 +3,6 @@
 import datetime
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from packaging.version import InvalidVersion, Version
@@ -51,7 +50,7 @@ def _problems(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield "$.releases", "found no release, so the matrix is empty; add one"
 
 
-def _unsafe(value: Any, where: str) -> Iterator[tuple[str, str]]:
+def _unsafe(value: object, where: str) -> Iterator[tuple[str, str]]:
     """Yield every text that could break out of a Dockerfile line or a shell word."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -117,11 +116,7 @@ def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]
             yield f"{where}.version", f"found {release.version!r}; write it like 3.13.5 or 3.15.0rc2"
     except InvalidVersion:
         yield f"{where}.version", f"found {release.version!r}, not a PEP 440 version; write one such as 3.13.5"
-    try:
-        day = datetime.date.fromisoformat(release.released)
-        if day.isoformat() != release.released or day.year < 1980:
-            raise ValueError
-    except ValueError:
+    if not _is_day(release.released):
         yield f"{where}.released", f"found {release.released!r}; write the day of the release as YYYY-MM-DD"
     for index, artifact in enumerate(release.artifacts):
         yield from _form(f"{where}.artifacts[{index}].file", "file", artifact.file)
@@ -131,6 +126,13 @@ def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]
             yield f"{where}.{field}", "found an empty list; name at least one or remove the release"
     yield from _twice(f"{where}.flavours", list(release.flavours))
     yield from _twice(f"{where}.targets", release.targets)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text and text >= "1980"
+    except ValueError:
+        return False
 
 
 def _twice(where: str, values: list[str]) -> Iterator[tuple[str, str]]:

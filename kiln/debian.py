@@ -109,8 +109,13 @@ def _make(layout: Path, system: System) -> None:
 
 def _wanted(system: System, *, output: Path, log: Path, hooks: tuple[str, ...]) -> Bootstrap:
     return Bootstrap(
-        suite=system.suite, output=output, log=log, architecture=system.architecture,
-        include=_INCLUDE, dpkgopts=slim.DPKG_FILTERS, hooks=hooks,
+        suite=system.suite,
+        output=output,
+        log=log,
+        architecture=system.architecture,
+        include=_INCLUDE,
+        dpkgopts=slim.DPKG_FILTERS,
+        hooks=hooks,
     )
 
 

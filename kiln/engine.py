@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform as machine
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -14,6 +15,12 @@ from kiln.errors import CommandError, EngineError
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 ANSWER_SECONDS = 20
+# What uname calls machines, and what Docker calls them.
+_PLATFORMS = {
+    "x86_64": "linux/amd64", "amd64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64",
+    "armv7l": "linux/arm/v7", "armv6l": "linux/arm/v6", "i686": "linux/386", "i386": "linux/386",
+    "ppc64le": "linux/ppc64le", "riscv64": "linux/riscv64", "s390x": "linux/s390x",
+}  # fmt: skip
 _PLUGIN_FOLDERS = tuple(
     Path(folder, "docker/cli-plugins")
     for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
@@ -46,6 +53,18 @@ class Engine:
         """Return the command line of a buildx command, given without the word `buildx`."""
         return [str(self.plugin), *map(str, args)]
 
+    @property
+    def platform(self) -> str:
+        """Return the engine's own platform as Docker writes it: `linux/amd64`."""
+        return native_platform(self.architecture)
+
+    @property
+    def shell(self) -> str:
+        """Return what a person types in place of `docker` to reach this engine."""
+        host = self.env.get("DOCKER_HOST")
+        client = "docker" if shutil.which("docker") else str(self.client)
+        return f"DOCKER_HOST={host} {client}" if host else client
+
     @cached_property
     def platforms(self) -> list[str]:
         """Return what the builder in use can run, native first: `linux/amd64`."""
@@ -69,6 +88,18 @@ class Status:
     log: Path
     made: bool
     """Whether its root file system exists already."""
+
+
+def native_platform(architecture: str = "") -> str:
+    """Return the platform of a kernel's architecture name, or of this machine's.
+
+    EngineError where Docker has no name for it.
+    """
+    name = (architecture or machine.machine()).lower()
+    found = _PLATFORMS.get(name)
+    if found is None:
+        raise EngineError(f"{name}: no platform of Docker's is known for this machine; name one with --platform")
+    return found
 
 
 def find() -> Engine | None:

@@ -112,9 +112,7 @@ class _Cell(Struct, frozen=True, kw_only=True):
 
     @property
     def tagged(self) -> Tagged:
-        return Tagged(
-            release=self.release, flavour=self.flavour, target=self.target_name, variant=self.variant
-        )
+        return Tagged(release=self.release, flavour=self.flavour, target=self.target_name, variant=self.variant)
 
 
 def _newest_first(releases: Iterable[Release]) -> list[Release]:

@@ -53,10 +53,9 @@ def secrets() -> dict[str, str]:
 
 
 def _apt_conf(found: Mapping[str, str]) -> str:
-    lines = ['Acquire::https::CAInfo "/run/kiln/ca.crt";'] if bundle() else []
-    for name in ("http", "https"):
-        if f"{name}_proxy" in found:
-            lines.append(f'Acquire::{name}::Proxy "{found[f"{name}_proxy"]}";')
+    trust = ['Acquire::https::CAInfo "/run/kiln/ca.crt";'] if bundle() else []
+    named = ((name, found.get(f"{name}_proxy")) for name in ("http", "https"))
+    lines = trust + [f'Acquire::{name}::Proxy "{value}";' for name, value in named if value]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -64,26 +63,29 @@ def _proxy_env(found: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.items())
 
 
-def pip_conf() -> str:
-    """Return the part of this machine's pip configuration that holds elsewhere: index and network.
-
-    Folders and file URLs are left out, for a container does not have them.
-    """
+def pip_conf(settings: Mapping[str, str] | None = None) -> str:
+    """Return a pip configuration with this machine's index and network, or with the given settings."""
     config = configparser.RawConfigParser()
-    config["global"] = {**_pip_settings(), "disable-pip-version-check": "true"}
+    config["global"] = {**(_pip_list() if settings is None else settings), "disable-pip-version-check": "true"}
     text = StringIO()
     config.write(text)
     return text.getvalue()
 
 
 @cache
-def _pip_settings() -> dict[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    )
+def _pip_list() -> dict[str, str]:
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    return pip_settings(done.stdout)
+
+
+def pip_settings(listed: str) -> dict[str, str]:
+    """Return what of `pip config list` holds elsewhere: index and network.
+
+    Folders and file URLs are left out, for a container does not have them.
+    """
     settings: dict[str, str] = {}
     # In pip's own order of precedence, lowest first: `global.index-url='...'`, `:env:.index-url='...'`.
-    for line in done.stdout.splitlines():
+    for line in listed.splitlines():
         key, _, value = line.partition("=")
         name = key.rpartition(".")[2]
         words = [word for word in value.strip("'").replace("\\n", " ").split() if not word.startswith(("file:", "/"))]

@@ -25,8 +25,7 @@ def home() -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KilnError(
-            f"{path}: cannot make Kiln's folder ({error.strerror}); "
-            "set KILN_HOME to a folder that you may write to"
+            f"{path}: cannot make Kiln's folder ({error.strerror}); set KILN_HOME to a folder that you may write to"
         ) from error
     return path
 
@@ -53,8 +52,8 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

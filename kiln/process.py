@@ -26,8 +26,14 @@ def run(
     try:
         if log is None:
             done = subprocess.run(
-                command, env=environment, cwd=cwd, input=stdin, capture_output=True, text=True,
-                errors="replace", check=False,
+                command,
+                env=environment,
+                cwd=cwd,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
             )
         else:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +41,14 @@ def run(
                 file.write(f"$ {' '.join(command)}\n")
                 file.flush()
                 done = subprocess.run(
-                    command, env=environment, cwd=cwd, input=stdin, stdout=file,
-                    stderr=subprocess.STDOUT, text=True, check=False,
+                    command,
+                    env=environment,
+                    cwd=cwd,
+                    input=stdin,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    check=False,
                 )
     except FileNotFoundError as error:
         raise CommandError(f"{command[0]}: no such program; install it or put it on PATH") from error

@@ -22,7 +22,7 @@ _MAKE = {
     "Running code to generate profile data": "training",
     "Rebuilding with profile guided optimizations": "final build",
 }
-_STEP = re.compile(r"^\[(?:[\w-]+ )?(?P<stage>[\w-]+)? ?(?P<count>\d+/\d+)?\] (?P<command>.*)")
+_STEP = re.compile(r"^\[(?:[\w/-]+ )*(?P<stage>compile|python) (?P<count>\d+/\d+)\]")
 
 
 class Trace:
@@ -90,9 +90,7 @@ def _phase(name: str) -> str:
     if name.startswith("exporting"):
         return "export"
     step = _STEP.match(name)
-    if step is None or step["stage"] in (None, "internal", "base", "source") or not step["count"]:
-        return ""
-    return f"{step['stage']} {step['count']}"
+    return f"{step['stage']} {step['count']}" if step else ""
 
 
 class Board:

@@ -32,8 +32,6 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str
     """Where the sources came from."""
     quick: bool
-    archive: str
-    """The OCI archive that holds the image."""
     built: str
     """When, in UTC: `2026-11-21T00:48:00Z`."""
     seconds: float

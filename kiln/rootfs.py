@@ -25,9 +25,9 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RECIPE = 1
 DEFAULT_SOURCES = "etc/apt/kiln-default.list"
 """Where the bootstrap leaves the distribution's default sources, as one-line entries."""
-_EMPTIED = tuple(
-    f"{folder}/"
-    for folder in "dev proc sys run tmp var/tmp var/cache/apt var/cache/ldconfig var/lib/apt/lists".split()
+_EMPTIED = (
+    *("dev/", "proc/", "sys/", "run/", "tmp/", "var/tmp/"),
+    *("var/cache/apt/", "var/cache/ldconfig/", "var/lib/apt/lists/"),
 )
 _DROPPED = (
     f"{DEFAULT_SOURCES} etc/apt/sources.list etc/apt/sources.list.d/* etc/hostname etc/resolv.conf "
@@ -84,7 +84,7 @@ def aged(shadow: str, epoch: int) -> str:
     """Return a shadow file whose passwords were last changed at `epoch` (seconds) at the latest."""
     lines = [line.split(":") for line in shadow.splitlines()]
     for fields in lines:
-        if len(fields) > 2 and fields[2].isdigit():  # noqa: PLR2004 - the third field, see shadow(5)
+        if len(fields) > 2 and fields[2].isdigit():
             fields[2] = str(min(int(fields[2]), epoch // 86400))
     return "".join(f"{':'.join(fields)}\n" for fields in lines)
 
@@ -112,7 +112,7 @@ class _Hashing(io.RawIOBase):
     def __init__(self, file: gzip.GzipFile) -> None:
         self.file, self.sha256 = file, hashlib.sha256()
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer, as RawIOBase has it
         self.sha256.update(data)
         return self.file.write(data)
 

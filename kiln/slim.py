@@ -72,7 +72,7 @@ def deb822(sources: str, keyring: str) -> str:
     suites: dict[tuple[str, str], list[str]] = {}
     for line in sources.splitlines():
         words = line.partition("]")[2].split() if "[" in line else line.split()[1:]
-        if line.startswith("deb ") and len(words) > 2:  # noqa: PLR2004 - URI, suite and components
+        if line.startswith("deb ") and len(words) > 2:
             suites.setdefault((words[0], " ".join(words[2:])), []).append(words[1])
     return "\n".join(
         f"Types: deb\nURIs: {uri}\nSuites: {' '.join(names)}\nComponents: {components}\nSigned-By: /{keyring}\n"

@@ -86,7 +86,7 @@ def _suffixes(
     for python, targets in _targets(images).items():
         alpine = [name for name in targets if catalog.targets[name].distribution == "alpine"]
         default = next((name for name in targets if name not in alpine), targets[0])
-        found[python] = {name: ("alpine",) for name in alpine[:1]}
+        found[python] = dict.fromkeys(alpine[:1], ("alpine",))
         found[python][default] = (*found[python].get(default, ()), "")
     return found
 
@@ -101,13 +101,11 @@ def _targets(images: Iterable[Tagged]) -> dict[tuple[str, Flavour], list[str]]:
     return built
 
 
-def _tags(
-    aliases: Sequence[str], suffixes: Mapping[str, tuple[str, ...]], image: Tagged, catalog: Catalog
-) -> Tags:
+def _tags(aliases: Sequence[str], suffixes: Mapping[str, tuple[str, ...]], image: Tagged, catalog: Catalog) -> Tags:
     default = catalog.targets[image.target].default_variant
     names = [base_name(image.variant, image.target, default)]
-    for short in suffixes.get(image.target, ()):
-        names.append(base_name(image.variant, short, default) if short else _bare(image.variant, default))
+    shorts = suffixes.get(image.target, ())
+    names += [base_name(image.variant, short, default) if short else _bare(image.variant, default) for short in shorts]
     specific = [_join(alias, name) for name in names if name for alias in aliases]
     shared = tuple(aliases) if "" in names else ()
     return Tags(python=aliases[min(1, len(aliases) - 1)], specific=tuple(specific), shared=shared)

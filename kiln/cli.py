@@ -1,0 +1,89 @@
+"""What every command shares: file globs as plain words, and errors as one line."""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import invoke
+from invoke.parser import parser
+
+from kiln.errors import KilnError
+
+if TYPE_CHECKING:
+    from kiln.matrix import Matrix
+
+VERSIONS = "versions.json"
+
+
+_handle = parser.ParseMachine.handle
+
+
+def _handle_globs(machine: parser.ParseMachine, token: str) -> None:
+    """Take any number of plain words for a task's `globs`.
+
+    Invoke has no variadic positional arguments (pyinvoke/invoke#159) and no way in from a tasks
+    file, so `invoke build A B` would look for a task named B.
+    """
+    globs = machine.context.args.get("globs") if machine.context else None
+    plain = not token.startswith("-") and token not in machine.contexts and not machine.waiting_for_flag_value
+    if globs is not None and plain and machine.current_state == "context":
+        globs.value = token
+    else:
+        _handle(machine, token)
+
+
+parser.ParseMachine.handle = _handle_globs  # type: ignore[method-assign]
+
+
+def command(**options: Any) -> Callable[[Callable[..., None]], invoke.Task[Any]]:
+    """Make an invoke task of a function: a KilnError becomes one line and exit code 1.
+
+    A parameter named `globs` takes all plain words, one named `platform` may be given repeatedly.
+    """
+
+    def decorate(function: Callable[..., None]) -> invoke.Task[Any]:
+        @functools.wraps(function)
+        def body(*args: Any, **kwargs: Any) -> None:
+            try:
+                function(*args, **kwargs)
+            except KilnError as error:
+                raise invoke.Exit(f"error: {error}", code=1) from None
+            except OSError as error:
+                place = f"{error.filename}: " if error.filename else ""
+                raise invoke.Exit(f"error: {place}{error.strerror or error}", code=1) from None
+            except KeyboardInterrupt:
+                raise invoke.Exit("interrupted; the same command carries on from here", code=130) from None
+
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        lists = [name for name in ("globs", "platform") if name in names]
+        return invoke.task(body, iterable=lists, positional=[], auto_shortflags=False, **options)
+
+    return decorate
+
+
+def matrix(versions: str) -> "Matrix":
+    """Return the family that `--versions` names, expanded."""
+    from kiln import catalog
+    from kiln.matrix import expand
+
+    return expand(catalog.load(Path(versions)), versions)
+
+
+def folder(name: str | None) -> Path | None:
+    """Return the folder of `--sources`, which must be there."""
+    if not name:
+        return None
+    if not Path(name).is_dir():
+        raise KilnError(f"{name}: no such folder; --sources takes a folder of source tarballs")
+    return Path(name)
+
+
+def out(text: str) -> None:
+    """Print a result; a closed pipe (`| head`) ends the command quietly."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]
+        raise SystemExit(0) from None

@@ -1,0 +1,65 @@
+"""The matrix as a list: what `invoke matrix` prints, for people and for machines."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kiln import bases, render, sources
+from kiln.matrix import Image, Matrix
+
+
+def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
+    """Return a mapping for each image: id, tags, platforms, compile keys, origins of its parts."""
+    origins: dict[str, str | None] = {}
+    found: dict[tuple[str, str], str | None] = {}
+    listed = []
+    for image in images:
+        version = image.release.version
+        if version not in origins:
+            origins[version] = sources.available(image.release, matrix.catalog.sources, folder=folder)
+        for platform in image.platforms:
+            key = image.target_name, platform
+            if key not in found:
+                found[key] = bases.available(image.target, platform)
+        listed.append(
+            {
+                "id": image.id,
+                "version": image.python,
+                "target": image.target_name,
+                "variant": image.variant,
+                "dockerfile": f"{render.FOLDER}/{image.folder}/Dockerfile",
+                "tags": {"specific": list(image.tags.specific), "shared": list(image.tags.shared)},
+                "platforms": list(image.platforms),
+                "compile_keys": {p: render.compile_key(image, p, matrix.catalog) for p in image.platforms},
+                "sources": origins[version],
+                "bases": {p: found[image.target_name, p] for p in image.platforms},
+            }
+        )
+    return listed
+
+
+def table(listed: list[dict[str, Any]]) -> str:
+    """Return the rows as aligned columns; a compile key is that of the first platform."""
+    lines = [("ID", "COMPILE KEY", "PLATFORMS", "SOURCES", "BASE", "TAGS")]
+    for row in listed:
+        tags = [*row["tags"]["specific"][1:], *row["tags"]["shared"]]
+        lines.append(
+            (
+                row["id"],
+                next(iter(row["compile_keys"].values())),
+                ",".join(_here(p, row["bases"][p]) for p in row["platforms"]),
+                "yes" if row["sources"] else "no",
+                "yes" if any(row["bases"].values()) else "no",
+                " ".join(tags),
+            )
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    buildable = sum(bool(row["sources"] and any(row["bases"].values())) for row in listed)
+    return "\n".join([*text, f"{len(listed)} images, {buildable} of them can be built from here"])
+
+
+def _here(platform: str, base: str | None) -> str:
+    """Return a platform, in brackets where its base cannot be had from here."""
+    name = platform.removeprefix("linux/")
+    return name if base else f"({name})"

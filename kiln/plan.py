@@ -1,0 +1,175 @@
+"""What is going to be built, and why: images, platforms, and where their parts come from."""
+
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from kiln import bases, paths, render, sources
+from kiln.bake import Build, Inputs
+from kiln.engine import Engine
+from kiln.errors import KilnError, SelectionError, SourceError
+from kiln.matrix import Image, Matrix, newest_stable
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """One image on one platform that somebody asked for."""
+
+    image: Image
+    platform: str
+
+    @property
+    def name(self) -> str:
+        """Return how people read it."""
+        return f"{self.image.id} {self.platform}"
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How `invoke build` was called."""
+
+    quick: bool = False
+    builder: str = ""
+    jobs: int = 2
+    no_cache: bool = False
+    sources: Path | None = None
+    """A folder of source tarballs."""
+
+
+def choose(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str) -> list[Wanted]:
+    """Return the builds that globs and platforms (`all`, or none for the engine's own) select.
+
+    Raises SelectionError where a platform is not offered by an image.
+    """
+    chosen = []
+    for image in matrix.select(globs):
+        offered = list(image.platforms)
+        wanted = offered if list(platforms) == ["all"] else list(platforms) or [native]
+        for platform in wanted:
+            if platform not in offered:
+                raise SelectionError(
+                    f"{image.id} is not offered for {platform}; it has {', '.join(offered)} (versions.json: platforms)"
+                )
+            chosen.append(Wanted(image=image, platform=platform))
+    return chosen
+
+
+def default(matrix: Matrix, platform: str, folder: Path | None) -> tuple[Image, str]:
+    """Return the newest stable slim image that can be built from here, and why that one.
+
+    Raises SelectionError with every newer image's reason where there is none.
+    """
+    skipped: dict[str, str] = {}
+    for image in newest_stable(matrix.images):
+        if image.variant != "slim" or platform not in image.platforms:
+            continue
+        source = sources.available(image.release, matrix.catalog.sources, folder=folder)
+        base = bases.available(image.target, platform) if source else None
+        if source and base:
+            return image, _why(image, source, base, skipped)
+        skipped[image.id] = f"no base image for {image.target.title}" if source else "no sources"
+    raise SelectionError(
+        "no stable slim image can be built from here: "
+        + "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        + "; see `invoke doctor`"
+    )
+
+
+def _why(image: Image, source: str, base: str, skipped: dict[str, str]) -> str:
+    """Return one sentence on the choice, with the releases that would have come before it."""
+    text = f"{image.id}: the newest stable slim image whose sources ({source}) and base ({base}) can be had from here"
+    pythons = list(dict.fromkeys(f"{name.split('-')[0]} ({reason})" for name, reason in skipped.items()))
+    return f"{text}; passed over: {', '.join(pythons)}" if pythons else text
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """A build that has its parts, with where they came from."""
+
+    build: Build
+    base: str
+    source: str
+
+
+def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) -> Resolved:
+    """Return a build with its sources fetched and its base at hand.
+
+    Raises KilnError where one of them cannot be had.
+    """
+    image = wanted.image
+    source = sources.fetch(image.release, matrix.catalog.sources, folder=options.sources)
+    base = bases.resolve(image.target, wanted.platform, engine=engine)
+    inputs = Inputs(
+        base=base.context, base_digest=base.digest, source=str(source.path.parent),
+        source_sha256=source.artifact.sha256, revision=revision(image),
+    )  # fmt: skip
+    build = _build(wanted, matrix, inputs, options)
+    return Resolved(build=build, base=base.origin, source=source.origin)
+
+
+def foresee(wanted: Wanted, matrix: Matrix, options: Options) -> Resolved:
+    """Return a build as `resolve` would, without fetching or making anything.
+
+    What is not here yet is named in words. Raises KilnError where it cannot be had.
+    """
+    image, release = wanted.image, wanted.image.release
+    source = sources.available(release, matrix.catalog.sources, folder=options.sources)
+    base = bases.available(image.target, wanted.platform)
+    if not source or not base:
+        lacks = "no sources" if not source else f"no base image for {image.target.title} on {wanted.platform}"
+        raise SelectionError(f"{image.id}: {lacks} to be had from here; see `invoke doctor`")
+    artifact = release.artifacts[0]
+    inputs = Inputs(
+        base=f"({base})", base_digest="(known when the build starts)", source=f"({source})",
+        source_sha256=artifact.sha256, revision=revision(image),
+    )  # fmt: skip
+    return Resolved(build=_build(wanted, matrix, inputs, options), base=base, source=source)
+
+
+def _build(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
+    return Build(
+        image=wanted.image, platform=wanted.platform, inputs=inputs, quick=options.quick,
+        compile_key=render.compile_key(wanted.image, wanted.platform, matrix.catalog),
+        dockerfile=render.dockerfile(wanted.image, matrix.catalog),
+    )  # fmt: skip
+
+
+def resolve_all(
+    wanted: Iterable[Wanted], matrix: Matrix, engine: Engine, options: Options
+) -> tuple[list[Resolved], dict[str, str]]:
+    """Return the builds that have their parts, and by name the reason of those that have not."""
+    resolved, failed = [], {}
+    # What cannot be had for one image is not asked for again for the next.
+    missing: dict[object, str] = {}
+    for one in wanted:
+        keys = one.image.release.version, (one.image.target_name, one.platform)
+        reason = next((missing[key] for key in keys if key in missing), None)
+        if reason is None:
+            try:
+                resolved.append(resolve(one, matrix, engine, options))
+                continue
+            except KilnError as error:
+                reason = str(error)
+                missing[keys[0] if isinstance(error, SourceError) else keys[1]] = reason
+        failed[one.name] = reason
+    return resolved, failed
+
+
+def revision(image: Image) -> str:
+    """Return the commit that last changed an image's Dockerfile; `-dirty` where it has changed since.
+
+    Empty outside a git checkout.
+    """
+    folder = f"{render.FOLDER}/{image.folder}"
+    commit = _git("log", "-1", "--format=%H", "--", folder)
+    if not commit:
+        return ""
+    return f"{commit}-dirty" if _git("status", "--porcelain", "--", folder) else commit
+
+
+def _git(*args: str) -> str:
+    """Return what git says of the checkout, or nothing where there is no git or no checkout."""
+    try:
+        done = subprocess.run(["git", *args], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,91 @@
+"""What CI runs: `nox` runs every check, `nox -s test-images` tests the images that were built."""
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+# `./run nox` comes with everything; another nox makes an environment for each session.
+OURS = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
+# Small enough to build from an empty cache in a quarter of an hour: two releases on two targets.
+TRIAL = ("3.13.5-trixie", "3.13.5-slim-trixie", "3.11.2-bookworm", "3.11.2-slim-bookworm")
+
+nox.options.default_venv_backend = "none" if OURS else "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = not OURS
+nox.options.sessions = ["lint", "types", "unit", "drift", "build", "test-images", "engine"]
+
+
+def _install(session: nox.Session) -> None:
+    if not OURS:
+        session.install("--require-hashes", "-r", "requirements.txt")
+
+
+def _python(session: nox.Session, *args: str) -> None:
+    session.run("python", *args)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the code, the Dockerfiles and the workflows."""
+    _install(session)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("hadolint", *sorted(str(path) for path in Path("dockerfiles").rglob("Dockerfile")), silent=True)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    _install(session)
+    session.run("mypy")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the unit tests, which start no process and open no socket, with a coverage gate."""
+    _install(session)
+    _python(session, "-m", "pytest", "tests/unit", "-q", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session
+def drift(session: nox.Session) -> None:
+    """Check that what is generated is up to date."""
+    _install(session)
+    session.run("invoke", "generate", "--check")
+    session.run("invoke", "readme", "--check")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build two releases on two targets, without profile-guided optimisation."""
+    _install(session)
+    session.run("invoke", "build", "--quick", *TRIAL)
+
+
+@nox.session(name="test-images")
+def test_images(session: nox.Session) -> None:
+    """Test the images that were built, or those that globs name: `nox -s test-images -- '3.13*'`."""
+    _install(session)
+    _python(session, "-m", "pytest", "tests/images", "-n", str(os.cpu_count() or 1), *session.posargs)
+
+
+@nox.session
+def engine(session: nox.Session) -> None:
+    """Test Kiln against a real engine, real archives and real images."""
+    _install(session)
+    _python(session, "-m", "pytest", "tests/engine", *session.posargs)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Refresh requirements.txt: exact versions and hashes for every platform, no URLs."""
+    session.install("uv") if not OURS else session.run("python", "-m", "pip", "install", "--quiet", "uv")
+    session.run(
+        "uv", "pip", "compile", "--universal", "--upgrade", "--generate-hashes", "--no-emit-index-url",
+        "--no-header", "--no-annotate", "--quiet", "--python-version", "3.11",
+        "requirements.in", "--output-file", "requirements.txt",
+    )  # fmt: skip

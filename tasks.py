@@ -1,0 +1,141 @@
+"""Kiln's commands: `invoke --list` shows them. They parse, call and print; what they do is in `kiln/`."""
+
+import json as _json
+import sys
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, Exit
+
+from kiln import cli
+from kiln.cli import command, out
+
+_GLOBS = "ids or tags, with * and ?; all images where none is given"
+_VERSIONS = "the file that describes the family"
+_SOURCES = "a folder of source tarballs, for machines without network"
+
+
+@command(help={"globs": _GLOBS, "json": "for machines", "versions": _VERSIONS, "sources": _SOURCES})
+def matrix(_: Any, globs: Any, json: bool = False, versions: str = cli.VERSIONS, sources: str = "") -> None:
+    """List the images: id, tags, platforms, compile keys, and whether they can be built from here."""
+    from kiln import listing
+
+    family = cli.matrix(versions)
+    rows = listing.rows(family, family.select(globs or ["*"]), cli.folder(sources))
+    out(_json.dumps(rows, indent=2) if json else listing.table(rows))
+
+
+@command(help={"check": "exit 1 with a diff where the files have drifted", "versions": _VERSIONS})
+def generate(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
+    """Render dockerfiles/ and versions.schema.json."""
+    from kiln import generated
+
+    family = cli.matrix(versions)
+    if not check:
+        out(generated.write(family))
+    elif difference := generated.drift(family):
+        out(difference)
+        raise Exit("error: generated files have drifted; run `invoke generate`", code=1)
+
+
+@command(
+    help={
+        "globs": _GLOBS, "into": "copy the tarballs to this folder, to be used with --sources elsewhere",
+        "sources": _SOURCES, "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str = cli.VERSIONS) -> None:
+    """Fetch the source tarballs of a selection."""
+    from kiln import sources as module
+
+    family = cli.matrix(versions)
+    releases = {image.release.version: image.release for image in family.select(globs or ["*"])}.values()
+    origins, folder = family.catalog.sources, cli.folder(sources)
+    if into:
+        found = module.carry(releases, origins, Path(into), folder=folder)
+    else:
+        found = [module.fetch(release, origins, folder=folder).path for release in releases]
+    out("\n".join(str(path) for path in found))
+
+
+@command(
+    help={
+        "globs": "ids or tags, with * and ?; the newest image that can be built from here where none is given",
+        "all": "the whole matrix", "platform": "linux/arm64 and the like, or all; the engine's own if not given",
+        "quick": "no profile-guided and link-time optimisation, for trying things",
+        "dry_run": "print the plan and the bake definition", "push": "test, then push what passed with all its tags",
+        "builder": "the buildx builder to use", "jobs": "builds at once", "no_cache": "build everything anew",
+        "sources": _SOURCES, "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, globs: Any, platform: Any, all: bool = False, quick: bool = False, dry_run: bool = False,
+    push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False, sources: str = "",
+    versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Build images."""
+    from kiln import order
+    from kiln.plan import Options
+
+    options = Options(quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources))
+    family = cli.matrix(versions)
+    chosen = ["*"] if all else list(globs)
+    if dry_run:
+        out(order.dry_run(family, chosen, platform, options))
+        return
+    summary, failed = order.build(family, chosen, platform, options, push=push, versions=versions)
+    out(summary)
+    if failed:
+        sys.exit(1)
+
+
+@command(name="start")
+def engine_start(_: Any) -> None:
+    """Start Kiln's private Docker engine, where none answers."""
+    from kiln import engine
+
+    out(engine.start())
+
+
+@command(name="stop")
+def engine_stop(_: Any) -> None:
+    """Stop Kiln's private Docker engine."""
+    from kiln import engine
+
+    out(engine.stop())
+
+
+@command(name="status")
+def engine_status(_: Any) -> None:
+    """Tell which engine is used."""
+    from kiln import engine
+
+    out(engine.status())
+
+
+@command(help={"versions": _VERSIONS})
+def doctor(_: Any, versions: str = cli.VERSIONS) -> None:
+    """Tell what this machine has for building images, and what to do about what it lacks."""
+    from kiln import doctor as module
+
+    text, well = module.report(cli.matrix(versions))
+    out(text)
+    if not well:
+        sys.exit(1)
+
+
+@command(help={"check": "exit 1 with a diff where README.md has drifted", "versions": _VERSIONS})
+def readme(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
+    """Rewrite README.md's blocks from the matrix and the stored test results."""
+    from kiln import readme as module
+
+    family = cli.matrix(versions)
+    if not check:
+        out(module.write(family))
+    elif difference := module.drift(family):
+        out(difference)
+        raise Exit("error: README.md has drifted; run `invoke readme`", code=1)
+
+
+namespace = Collection(matrix, generate, sources, build, doctor, readme)
+namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))

@@ -1,0 +1,196 @@
+"""versions.json is read strictly, and every error names file, path, value and remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kiln import catalog, matrix, render
+from kiln.errors import CatalogError, KilnError
+from tests.unit import family as f
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_round_trip_is_byte_identical():
+    """Loading and saving the repository's own file changes no byte."""
+    text = (ROOT / "versions.json").read_text()
+    assert catalog.dumps(catalog.load(ROOT / "versions.json")) == text
+
+
+def test_explicit_defaults_survive_the_round_trip(tmp_path):
+    """A key that is written out, though it could be left out, stays."""
+    data = f.family(exclusions=[{"reason": "none", "release": "*"}], **{"$schema": "versions.schema.json"})
+    path = f.write(tmp_path / "v.json", data)
+    assert catalog.dumps(catalog.load(path)) == path.read_text()
+
+
+def test_schema_names_every_key():
+    """An editor completes what the loader takes."""
+    schema = json.loads(catalog.schema())
+    assert {"releases", "targets", "$schema"} <= set(schema["$defs"]["Catalog"]["properties"])
+
+
+def change(data, path, value):
+    """Set the value at a path of keys and indices; a value of ... removes it."""
+    *parents, last = path
+    for key in parents:
+        data = data[key]
+    if value is ...:
+        del data[last]
+    else:
+        data[last] = value
+
+
+REFUSED = [
+    (["registry"], 5, '$.registry: Expected str, got int, found 5; correct the value'),
+    (["releases", 0, "version"], ..., "$.releases[0]: Object missing required field version"),
+    (["releases", 0, "flavors"], [], "$.releases[0]: Object contains unknown field flavors"),
+    (["releases", 0, "flavours"], ["fast"], '$.releases[0].flavours[0]: Invalid enum value \'fast\', found "fast"'),
+    (["targets", "trixie", "packages", "full"], "gcc", "$.targets[\"trixie\"].packages.full: Expected array, got str"),
+    (["releases", 0, "artifacts", 0, "sha256"], "abc", "$.releases[0].artifacts[0].sha256: found 'abc'; write 64"),
+    (["releases", 0, "version"], "three", "$.releases[0].version: found 'three', not a PEP 440 version"),
+    (["releases", 0, "version"], "3.13", "$.releases[0].version: found '3.13'; write it like 3.13.5"),
+    (["releases", 0, "version"], "3.13.5+x", "$.releases[0].version: found '3.13.5+x'; write it like"),
+    (["releases", 0, "released"], "2025-13-01", "$.releases[0].released: found '2025-13-01'; write the day"),
+    (["releases", 0, "targets"], ["sid"], "$.releases[0].targets[0]: found unknown target 'sid'; use one of"),
+    (["releases", 0, "targets"], [], "$.releases[0].targets: found an empty list; name at least one"),
+    (["releases", 0, "targets"], ["trixie", "trixie"], "$.releases[0].targets[1]: found 'trixie' a second time"),
+    (["releases"], [], "$.releases: found no release, so the matrix is empty"),
+    (["targets", "trixie", "variants", "tiny"], {}, "$.targets['trixie'].variants: found unknown variant 'tiny'"),
+    (["targets", "trixie", "default_variant"], "tiny", "$.targets['trixie'].default_variant: found 'tiny'; use one"),
+    (["targets", "trixie", "platforms"], ["linux/riscv64"], "$.targets['trixie'].platforms[0]: found 'linux/riscv64', which the base debian:trixie-slim lacks"),
+    (["targets", "trixie", "platforms"], ["linux/sparc"], "found unknown platform 'linux/sparc'; use one of"),
+    (["targets", "trixie", "base", "image"], "Debian Slim", "write an image reference"),
+    (["targets", "trixie", "base", "digest"], "sha256:1", "$.targets['trixie'].base.digest: found 'sha256:1'"),
+    (["targets", "trixie", "packages", "full", 0], "gcc make", "write a package's name"),
+    (["sources", "mirrors"], ["ftp://x"], "$.sources.mirrors[0]: found 'ftp://x'; write an http(s) URL"),
+    (["labels", "org vendor"], "x", "write a label's name"),
+    (["repository"], "Kiln/Python", "$.repository: found 'Kiln/Python'; write a repository"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "message"), REFUSED)
+def test_refused(tmp_path, path, value, message):
+    """A wrong value is refused with its file, path, the value and what to do."""
+    data = f.family()
+    change(data, path, value)
+    with pytest.raises(CatalogError) as caught:
+        f.load(tmp_path, data)
+    assert str(caught.value).startswith(str(tmp_path / "versions.json") + ": $")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hostile", ["a\nRUN x", 'a"b', "a'b", "$(id)", "a`id`", "a;b", "a\\b", "a\x00b", "a\u2028b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ["labels", "org.opencontainers.image.vendor"],
+        ["targets", "trixie", "title"],
+        ["targets", "trixie", "release"],
+        ["releases", 0, "artifacts", 0, "file"],
+        ["variants", "full", "description"],
+    ],
+)
+def test_nothing_breaks_out_of_a_dockerfile(tmp_path, path, hostile):
+    """No value can end a line, a quote or a shell word of a Dockerfile."""
+    data = f.family()
+    change(data, path, hostile)
+    with pytest.raises(CatalogError, match=r"could break out of a Dockerfile"):
+        f.load(tmp_path, data)
+
+
+BROKEN = [
+    ("", "line 1, column 1: not JSON"),
+    ("{", "not JSON"),
+    ("[" * 100_000, "cannot be read as JSON"),
+    ('{"a": 1, "a": 2}', 'key "a" stands twice'),
+    ('{"a": NaN}', "NaN is not JSON"),
+    ("null", "$: Expected object, got null"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_broken_files(tmp_path, text, message):
+    """A file that is not JSON, or only a lenient parser's, is one clear line."""
+    with pytest.raises(CatalogError) as caught:
+        catalog.load(f.write(tmp_path / "v.json", text))
+    assert message in str(caught.value)
+
+
+def test_unreadable_files(tmp_path):
+    """A missing file, a folder and other encodings each say what to do."""
+    with pytest.raises(CatalogError, match="no such file; run from the checkout"):
+        catalog.load(tmp_path / "missing.json")
+    with pytest.raises(CatalogError, match="cannot be read"):
+        catalog.load(tmp_path)
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
+    with pytest.raises(CatalogError, match="byte 7 is not UTF-8"):
+        catalog.load(tmp_path / "latin.json")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def places(value, here=()):
+    """Yield the path of every part of a JSON value."""
+    if here:
+        yield here
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*here, key))
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_mutated_files_never_give_a_traceback(tmp_path, data):
+    """Whatever stands anywhere in the file, it works or says what is wrong."""
+    value = f.family()
+    for path in data.draw(st.lists(st.sampled_from(sorted(places(value), key=str)), min_size=1, max_size=3)):
+        try:
+            change(value, path, data.draw(JSON | st.just(...)))
+        except (KeyError, IndexError, TypeError):
+            continue  # an earlier change took the place away
+    try:
+        found = matrix.expand(catalog.load(f.write(tmp_path / "v.json", value)))
+    except KilnError as error:
+        assert "\n" not in str(error)
+        return
+    tags = [tag for image in found.images for tag in image.tags]
+    assert len(tags) == len(set(tags))
+    assert render.files(found) == render.files(found)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=JSON)
+def test_arbitrary_json_never_gives_a_traceback(tmp_path, data):
+    """No JSON value at all is a family by chance, and each is refused in one line."""
+    with pytest.raises(CatalogError):
+        catalog.load(f.write(tmp_path / "v.json", json.dumps(data)))
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(random=st.randoms())
+def test_expansion_is_stable_under_reordered_keys(tmp_path, random):
+    """The order of an object's keys says nothing; only arrays carry defaults."""
+
+    def shuffled(value):
+        if isinstance(value, list):
+            return [shuffled(item) for item in value]
+        if isinstance(value, dict):
+            keys = list(value)
+            random.shuffle(keys)
+            return {key: shuffled(value[key]) for key in keys}
+        return value
+
+    (tmp_path / "v.json").write_text(json.dumps(shuffled(f.family())))
+    assert render.files(matrix.expand(catalog.load(tmp_path / "v.json"))) == render.files(
+        f.expand(tmp_path, f.family())
+    )

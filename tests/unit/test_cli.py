@@ -1,0 +1,62 @@
+"""Commands take globs as plain words, and end in one line where a user can mend something."""
+
+import json
+
+import pytest
+from invoke import Collection, Program
+
+from kiln import cli
+from kiln.errors import KilnError
+from tests.unit import family as f
+
+
+def program(function):
+    return Program(namespace=Collection(function), name="invoke", binary="invoke")
+
+
+def test_any_number_of_plain_words_are_globs(capsys):
+    """`invoke build A B --flag C` gives the task three globs."""
+
+    @cli.command()
+    def build(_, globs, platform, flag=False):
+        print(json.dumps([list(globs), list(platform), flag]))
+
+    def run(*words):
+        program(build).run(["invoke", "build", *words], exit=False)
+        return json.loads(capsys.readouterr().out)
+
+    assert run() == [[], [], False]
+    assert run("3.13*", "--flag", "*-slim-*") == [["3.13*", "*-slim-*"], [], True]
+    assert run("--platform", "linux/amd64", "x", "--platform", "linux/arm64") == [
+        ["x"], ["linux/amd64", "linux/arm64"], False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KilnError("x: found y; do z"), "error: x: found y; do z\n"),
+        (OSError(28, "No space left on device", "file"), "error: file: No space left on device\n"),
+        (KeyboardInterrupt(), "interrupted; the same command carries on from here\n"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(capsys, error, message):
+    """No traceback, and exit code 1 (130 for Ctrl-C)."""
+
+    @cli.command()
+    def fail(_):
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        program(fail).run(["invoke", "fail"])
+    assert caught.value.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert capsys.readouterr().err == message
+
+
+def test_versions_and_folders(tmp_path):
+    """--versions and --sources are checked where they are read."""
+    assert len(cli.matrix(str(f.write(tmp_path / "v.json", f.family()))).images) == 3
+    assert cli.folder("") is None
+    assert cli.folder(str(tmp_path)) == tmp_path
+    with pytest.raises(KilnError, match="no such folder; --sources takes"):
+        cli.folder(str(tmp_path / "none"))

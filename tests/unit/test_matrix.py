@@ -1,0 +1,91 @@
+"""A family expands to images with ids, platforms and tags, and duplicates are errors."""
+
+from pathlib import Path
+
+import pytest
+
+from kiln import catalog, matrix
+from kiln.errors import CatalogError, SelectionError
+from tests.unit import family as f
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def ours():
+    """Return the repository's own matrix."""
+    return matrix.expand(catalog.load(ROOT / "versions.json"))
+
+
+def test_ids_are_the_most_specific_tags(tmp_path):
+    """Each release, target and variant is an image, named by its first tag."""
+    found = f.expand(tmp_path, f.family())
+    assert [image.id for image in found.images] == ["3.13.5-trixie", "3.13.5-slim-trixie", "3.13.5-alpine3.24"]
+    assert [image.folder for image in found.images] == ["3.13/trixie/full", "3.13/trixie/slim", "3.13/alpine3.24/slim"]
+
+
+def test_exclusions_take_away_platforms_and_images(tmp_path):
+    """An image without a platform is gone; one with another left stays."""
+    rules = [
+        {"reason": "no Tk", "variant": "slim", "target": "trixie", "platform": "linux/arm64"},
+        {"reason": "no musl", "target": "alpine*"},
+    ]
+    found = f.expand(tmp_path, f.family(exclusions=rules))
+    assert {image.id: image.platforms for image in found.images} == {
+        "3.13.5-trixie": ("linux/amd64", "linux/arm64"),
+        "3.13.5-slim-trixie": ("linux/amd64",),
+    }
+
+
+def test_an_empty_matrix_is_an_error(tmp_path):
+    """A family all of which is excluded builds nothing, which nobody means."""
+    with pytest.raises(CatalogError, match="the matrix is empty"):
+        f.expand(tmp_path, f.family(exclusions=[{"reason": "all"}]))
+
+
+def test_duplicate_ids_are_an_error(tmp_path):
+    """A release that stands twice would be two images of one name."""
+    with pytest.raises(CatalogError, match=r"id 3\.13\.5-trixie belongs to 2 images"):
+        f.expand(tmp_path, f.family(releases=[f.release("3.13.5"), f.release("3.13.5")]))
+
+
+def test_duplicate_tags_are_an_error(tmp_path):
+    """A target named like a variant with a target gives one tag to two images."""
+    data = f.family()
+    data["targets"]["slim-trixie"] = {**data["targets"]["trixie"], "variants": {"full": {}}}
+    data["releases"][0]["targets"].append("slim-trixie")
+    with pytest.raises(CatalogError, match=r"(id|tag) 3\.13\.5-slim-trixie belongs to"):
+        f.expand(tmp_path, data)
+
+
+def test_globs_match_ids_and_tags(ours):
+    """A glob finds images by any of their tags, in the matrix's order."""
+    assert [image.id for image in ours.select(["3.13-slim"])] == ["3.13.18-slim-trixie"]
+    assert [image.id for image in ours.select(["3.13.5*-slim-*"])] == ["3.13.5-slim-trixie", "3.13.5-slim-bookworm"]
+    assert ours.select(["*"]) == ours.images
+
+
+def test_a_glob_without_a_match_lists_near_misses(ours):
+    """A typo is answered with what may have been meant."""
+    with pytest.raises(SelectionError, match=r"'3\.13\.5-slim-trixy' matches no image; near it are: 3\.13\.5-slim-t"):
+        ours.select(["3.13.5-slim-trixy"])
+    with pytest.raises(SelectionError, match="see `invoke matrix`"):
+        ours.select(["qqqqqqqq"])
+
+
+def test_newest_stable_first(tmp_path):
+    """The default target of the newest final release comes first, prereleases not at all."""
+    releases = [f.release("3.12.9"), f.release("3.14.0rc1"), f.release("3.13.10"), f.release("3.13.9")]
+    found = f.expand(tmp_path, f.family(releases=releases))
+    assert [image.id for image in matrix.newest_stable(found.images)][:4] == [
+        "3.13.10-trixie",
+        "3.13.10-slim-trixie",
+        "3.13.10-alpine3.24",
+        "3.13.9-trixie",
+    ]
+
+
+def test_our_own_matrix_has_what_debian_can_build(ours):
+    """The releases that Debian 12 and 13 ship stay, for they can be built without python.org."""
+    assert {"3.13.5-slim-trixie", "3.11.2-bookworm"} <= {image.id for image in ours.images}
+    assert ours.repository == "kiln/python"

@@ -1,0 +1,100 @@
+"""buildx's rawjson becomes phases, a log and a table."""
+
+import base64
+import io
+import json
+
+import pytest
+
+from kiln.progress import Board, Trace
+
+
+def vertex(name, **changes):
+    return json.dumps({"vertexes": [{"digest": name, "name": name, "started": "now", **changes}]})
+
+
+def output(text, name="v"):
+    return json.dumps({"logs": [{"vertex": name, "stream": 1, "data": base64.b64encode(text.encode()).decode()}]})
+
+
+@pytest.fixture
+def trace():
+    """Return a trace whose log is a string."""
+    return Trace(io.StringIO())
+
+
+def test_marks_of_the_templates_are_phases(trace):
+    """`set -x` prints the no-op that names a step."""
+    trace.feed(vertex("[compile 4/7] RUN <<'EOF' (set -eux...)"))
+    assert trace.phase == "compile 4/7"
+    trace.feed(output("+ set\n+ : 'kiln: con"))
+    trace.feed(output("figure'\nchecking for gcc\n"))
+    assert trace.phase == "configure"
+
+
+@pytest.mark.parametrize(
+    ("line", "phase"),
+    [
+        ("Building with support for profile generation:", "instrumented build"),
+        ("Running code to generate profile data (this can take a while):", "training"),
+        ("Rebuilding with profile guided optimizations:", "final build"),
+        ("+ : kiln: install", "install"),
+    ],
+)
+def test_phases_of_an_optimised_build(trace, line, phase):
+    """CPython's Makefile says itself what it does for minutes."""
+    trace.feed(output(f"make: x\n{line}\nmore\n"))
+    assert trace.phase == phase
+
+
+def test_what_nobody_waits_for_is_no_phase(trace):
+    """Loading the Dockerfile takes no time; exporting does."""
+    trace.feed(vertex("[internal] load build definition from Dockerfile"))
+    trace.feed(vertex("[base 1/1] FROM debian"))
+    assert trace.phase == "starting"
+    trace.feed(vertex("exporting to oci image format"))
+    assert trace.phase == "export"
+
+
+def test_the_log_is_for_people(trace):
+    """Steps, their output and their errors, decoded."""
+    trace.feed(vertex("[compile 1/7] RUN x"))
+    trace.feed(output("hello\n"))
+    trace.feed(vertex("[compile 1/7] RUN x", completed="now", error="exit code: 2"))
+    trace.feed("ERROR: failed to solve: exit code: 2\n")
+    assert trace._log.getvalue().splitlines() == [
+        "== [compile 1/7] RUN x", "hello", "== [compile 1/7] RUN x: exit code: 2",
+        "ERROR: failed to solve: exit code: 2",
+    ]  # fmt: skip
+    assert trace.error == "failed to solve: exit code: 2"
+
+
+@pytest.mark.parametrize("line", ["", "null", "[]", "5", '"x"', "{", "{}"])
+def test_other_lines_are_no_traceback(trace, line):
+    """Whatever buildx prints beside events is kept."""
+    trace.feed(line)
+
+
+def test_plain_lines_where_nobody_watches(capsys, monkeypatch):
+    """One line for each change, none for the same again."""
+    monkeypatch.setenv("CI", "1")
+    with Board(["a", "b"]) as board:
+        board.phase(["a", "b"], "configure")
+        board.phase(["a", "b"], "configure")
+        board.phase(["a"], "export")
+        board.done("a", "built")
+        board.done("b", "failed")
+    assert capsys.readouterr().err.splitlines() == ["a, b: configure", "a: export", "a: built 0s", "b: failed 0s"]
+
+
+def test_the_table_has_a_row_for_each_build():
+    """A terminal sees every build with its phase."""
+    from rich.console import Console
+
+    board = Board(["one", "two"])
+    board.phase(["one"], "training")
+    console = Console(file=io.StringIO(), width=80)
+    console.print(board)
+    text = console.file.getvalue()
+    assert "one  training  0s" in text
+    assert "two  waiting" in text
