@@ -1,0 +1,139 @@
+"""What an image must be: from the matrix, and what is known of systems and Python series. Pure."""
+
+import re
+from collections.abc import Iterable
+
+from kiln import render
+from kiln.matrix import Image
+from kiln.model import Catalog
+
+# machine number of the ELF header, bits, byte order
+ELF = {
+    "linux/386": (3, 32, "little"),
+    "linux/amd64": (62, 64, "little"),
+    "linux/arm64": (183, 64, "little"),
+    "linux/arm/v5": (40, 32, "little"),
+    "linux/arm/v6": (40, 32, "little"),
+    "linux/arm/v7": (40, 32, "little"),
+    "linux/mips64le": (8, 64, "little"),
+    "linux/ppc64le": (21, 64, "little"),
+    "linux/riscv64": (243, 64, "little"),
+    "linux/s390x": (22, 64, "big"),
+}
+
+# Names on PATH that build programs; a triplet may stand before them and a version behind.
+COMPILERS = (
+    r"([\w.]+-)*(gcc|g\+\+|cc|c\+\+|c89|c99|clang|clang\+\+|tcc|cpp|as|ld|ld\.(bfd|gold|lld)|gold|ar|ranlib|make|gmake"
+    r"|cmake|ninja|meson|rustc|cargo|go|gfortran|autoconf|automake|libtool|m4|pkg-config|pkgconf)(-\d[\d.]*)?"
+)
+
+_BUILDERS = re.compile(
+    r"(gcc|g\+\+|cpp|clang|llvm|lld|tcc|binutils|make|cmake|ninja|meson|rustc?|cargo|golang|gfortran|autoconf"
+    r"|automake|libtool|m4|pkg-config|pkgconf|build-essential|build-base|dpkg-dev|linux-headers|musl-dev"
+    r"|libc-dev|fortify-headers|patch)(-\d[\d.]*|-(x86|aarch64|arm|i686|powerpc|riscv|s390|mips)[\w-]*|-common|-bin)*"
+)
+
+# What the systems' own packages bring: password and mount tools; nothing of Kiln's adds to it.
+_SHADOW = frozenset({"chage", "chfn", "chsh", "expiry", "gpasswd", "mount", "newgrp", "passwd", "su", "umount"})
+_SSH = frozenset({"/usr/bin/ssh-agent", "/usr/lib/openssh/ssh-keysign"})
+_SETUID = {
+    "debian": frozenset(f"/usr/bin/{name}" for name in _SHADOW) | {"/usr/sbin/unix_chkpwd"},
+    "ubuntu": frozenset(f"/usr/bin/{name}" for name in _SHADOW)
+    | {"/usr/sbin/unix_chkpwd", "/usr/sbin/pam_extrausers_chkpwd"},
+    "alpine": frozenset[str](),
+}
+
+# Extension modules whose library a system must bring, or that users miss first.
+_MODULES = (
+    "_asyncio _bz2 _ctypes _curses _curses_panel _dbm _decimal _elementtree _gdbm _hashlib _lzma _multiprocessing"
+    " _posixshmem _socket _sqlite3 _ssl _uuid _zoneinfo array binascii fcntl grp math mmap pyexpat readline"
+    " resource select syslog termios unicodedata zlib"
+).split()
+_PUBLIC = (
+    "bz2 ctypes curses.panel dbm.gnu dbm.ndbm decimal hashlib lzma multiprocessing.shared_memory readline sqlite3"
+    " ssl uuid xml.parsers.expat zlib zoneinfo"
+).split()
+# musl has no NIS and Debian's glibc not its headers: nis is for neither. crypt went in 3.13.
+_SERIES = {
+    "3.11": ["audioop", "crypt", "spwd", "distutils", "lib2to3.pgen2.driver"],
+    "3.12": ["audioop", "crypt", "spwd", "lib2to3.pgen2.driver"],
+}
+
+# What builds and package managers leave behind; a folder is written with a slash at its end.
+LEFTOVERS = (
+    r"/var/lib/apt/lists/(?!lock|partial/$|auxfiles/$).+|/var/cache/(apt/.*\.(deb|bin)|apk/.+|kiln/.*|ldconfig/.+|debconf/.*-old)"
+    r"|/var/lib/dpkg/.*-old|/var/log/(apt/.*|.*\.log)|/etc/apt/apt\.conf\.d/zz-kiln|/run/kiln/.*|/install/.*"
+    r"|/usr/src/.+|/tmp/.+|/var/tmp/.+|/root/\.(cache|config|local|wget-hsts|python_history|ash_history|bash_history).*"
+)
+
+SECRETS = (
+    r"/(pip\.conf|\.netrc|\.pypirc|\.npmrc|\.git-credentials|\.dockerconfigjson|credentials|authorized_keys"
+    r"|id_(rsa|dsa|ecdsa|ed25519))$|^/root/\.docker/|^/usr/local/share/ca-certificates/.+|^/run/secrets/.+"
+    r"|^/etc/ssl/private/.+|^/etc/ssh/ssh_host_.*key$"
+)
+
+# Labels that a build may add to those of the matrix.
+BUILD_LABELS = frozenset({
+    "org.opencontainers.image.base.digest",
+    "org.opencontainers.image.revision",
+    "io.kiln.quick",
+})  # fmt: skip
+
+
+def modules(image: Image) -> list[str]:
+    """Return the modules that must import in an image."""
+    found = [*_MODULES, *_PUBLIC, *_SERIES.get(image.release.series, [])]
+    if image.release.parsed.release >= (3, 14):
+        found += ["_zstd", "compression.zstd"]
+    return [*found, "_tkinter", "tkinter", "turtle"] if image.variant == "full" else found
+
+
+def environment(image: Image) -> dict[str, str]:
+    """Return the whole environment of an image."""
+    return {
+        "LANG": "C.UTF-8",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHON_VERSION": image.release.version,
+    }
+
+
+def commands(image: Image) -> dict[str, str]:
+    """Return where the commands of an image lead to."""
+    letter = "t" if image.flavour == "freethreaded" else ""
+    series = image.release.series
+    interpreter = f"/usr/local/bin/python{series}{letter}"
+    return {
+        "python": interpreter,
+        "python3": interpreter,
+        "pip": "/usr/local/bin/pip3",
+        "pip3": "/usr/local/bin/pip3",
+        "pydoc": f"/usr/local/bin/pydoc{series}",
+        "idle": f"/usr/local/bin/idle{series}",
+        "python-config": f"/usr/local/bin/python{series}{letter}-config",
+    }
+
+
+def configure(image: Image, *, quick: bool) -> set[str]:
+    """Return the options that an image's Python was configured with."""
+    return {*render.configure(image), *([] if quick else ["--enable-optimizations", "--with-lto"])}
+
+
+def labels(image: Image, catalog: Catalog) -> dict[str, str]:
+    """Return the labels that the matrix gives an image."""
+    return render.labels(image, catalog)
+
+
+def setuid(image: Image) -> frozenset[str]:
+    """Return the files of an image that may run with other rights than the user's."""
+    return _SETUID[image.target.distribution] | (_SSH if image.variant == "full" else frozenset())
+
+
+def builders(packages: Iterable[str]) -> list[str]:
+    """Return which packages are for building programs: compilers, headers, build tools."""
+    return [name for name in packages if _BUILDERS.fullmatch(name) or name.endswith("-dev")]
+
+
+def needles(secrets: Iterable[str]) -> list[str]:
+    """Return what of the host's network must be in no file: index and proxy URLs, without public defaults."""
+    found = (word.rstrip("/") for text in secrets for word in text.split())
+    return sorted({word for word in found if "://" in word and len(word) > 10})

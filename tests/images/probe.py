@@ -1,0 +1,406 @@
+"""Tell the facts of an image as JSON: runs in its container, fed to `python3 -B -`, and changes nothing there.
+
+Only the standard library, and that with care: an import that fails is a fact of its own group and
+leaves the others whole. The first line that is sent defines `GIVEN`, what the tests know already.
+"""
+
+import concurrent.futures
+import json
+import os
+import platform
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+import sysconfig
+
+GIVEN = globals().get("GIVEN", {})
+PREFIX = "/usr/local"
+STDLIB = sysconfig.get_paths()["stdlib"]
+# The host's network is lent to the container; the facts are of the image without it.
+LENT = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "PIP_CONFIG_FILE")
+LOADED = "argparse, ast, asyncio, decimal, email.message, http.client, inspect, json, logging, tempfile, zipfile"
+
+
+def python(code, *options):
+    """Run Python code in a process of its own: whatever it does to itself, the facts survive."""
+    done = subprocess.run(
+        ["python3", "-B", *options, "-c", code], capture_output=True, timeout=120, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else "python3 ended with code %d" % done.returncode)
+    return done
+
+
+def python_json(code):
+    """Run Python code that prints JSON, and return that."""
+    return json.loads(python("import json\n" + code).stdout)
+
+
+def interpreter():
+    """Tell what the running Python is."""
+    config = sysconfig.get_config_var
+    return {
+        "version": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "freethreaded": bool(config("Py_GIL_DISABLED")),
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "configure": config("CONFIG_ARGS") or "",
+        "machine": platform.machine(),
+        "bits": struct.calcsize("P") * 8,
+        "byteorder": sys.byteorder,
+        "user": os.getuid(),
+        "home": os.path.expanduser("~"),
+        "folder": os.getcwd(),
+    }
+
+
+def commands():
+    """Tell what the commands that a user types are, and what they answer."""
+    asked = {
+        "python": ["--version"], "python3": ["--version"], "pip": ["--version"], "pip3": ["--version"],
+        "pydoc": ["zlib"], "idle": None, "python-config": ["--includes"],
+    }  # fmt: skip
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(zip(asked, pool.map(command, asked, asked.values())))
+
+
+def command(name, args):
+    """Tell where a command is, where it leads to and the first line of its answer."""
+    path = shutil.which(name)
+    if path is None:
+        return {"path": "", "target": "", "answer": "no such command"}
+    answer = ""
+    if args is not None:
+        done = subprocess.run(
+            [path, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60
+        )
+        answer = (done.stdout.decode(errors="replace").strip().splitlines() or [""])[0]
+        answer = answer if done.returncode == 0 else "ended with code %d: %s" % (done.returncode, answer)
+    return {"path": path, "target": os.path.realpath(path), "answer": answer}
+
+
+def compilers():
+    """Tell which of the given names are commands of the image."""
+    folders = {*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin", "/usr/lib/gcc"}
+    pattern = re.compile(GIVEN.get("compilers", "(?!)"))
+    found = []
+    for folder in folders:
+        if os.path.isdir(folder):
+            found += [os.path.join(folder, name) for name in os.listdir(folder) if pattern.fullmatch(name)]
+    return sorted(found)
+
+
+def packages():
+    """Tell the names of the installed packages, from the database of dpkg or apk."""
+    text = ""
+    for path in ("/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed"):
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text += file.read() + "\n\n"
+    blocks = [block for block in text.split("\n\n") if "\nStatus: " not in block or " installed\n" in block + "\n"]
+    names = (re.search(r"^(?:Package: |P:)(\S+)", block, re.MULTILINE) for block in blocks)
+    return sorted({name.group(1) for name in names if name})
+
+
+def modules():
+    """Tell which extension modules fail to import, and why."""
+    folder = os.path.join(STDLIB, "lib-dynload")
+    names = sorted({name.split(".")[0] for name in os.listdir(folder) if name.endswith(".so")})
+    code = """
+import importlib, sys
+failed = {}
+for name in %r:
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        failed[name] = f"{type(error).__name__}: {error}"
+print(json.dumps(failed))
+"""
+    wanted = [*names, *GIVEN.get("modules", [])]
+    try:
+        failed = python_json(code % wanted)
+    except (RuntimeError, ValueError):
+        # One of them ends the process; the others are asked alone.
+        failed = {}
+        for name in wanted:
+            try:
+                failed.update(python_json(code % [name]))
+            except (RuntimeError, ValueError) as error:
+                failed[name] = str(error)
+    return {"found": names, "failed": failed}
+
+
+def tkinter():
+    """Tell the version of Tcl that tkinter runs, or why it does not."""
+    try:
+        return python("import tkinter; print(tkinter.Tcl().eval('info patchlevel'))").stdout.decode().strip()
+    except RuntimeError as error:
+        return str(error)
+
+
+def sqlite():
+    """Tell what a database answers."""
+    return python_json(
+        "import sqlite3\n"
+        "base = sqlite3.connect(':memory:')\n"
+        "base.enable_load_extension(True)\n"
+        "base.execute('create table t (a)')\n"
+        "base.executemany('insert into t values (?)', [(1,), (2,), ('\u00e9',)])\n"
+        "print(json.dumps(base.execute('select count(*), max(a) from t').fetchone()))"
+    )
+
+
+def tls():
+    """Tell what the ssl module can do and which authorities it trusts by default."""
+    return python_json(
+        "import os, ssl\n"
+        "paths, context = ssl.get_default_verify_paths(), ssl.create_default_context()\n"
+        "folder = [name for name in os.listdir(paths.capath)] if paths.capath else []\n"
+        "print(json.dumps({'openssl': ssl.OPENSSL_VERSION, 'tls13': ssl.HAS_TLSv1_3, 'tls12': ssl.HAS_TLSv1_2,\n"
+        "    'verified': context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname,\n"
+        "    'authorities': max(context.cert_store_stats()['x509_ca'], len(folder))}))"
+    )
+
+
+def zones():
+    """Tell what zoneinfo knows."""
+    return python_json(
+        "import datetime, zoneinfo\n"
+        "summer = datetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin'))\n"
+        "print(json.dumps({'count': len(zoneinfo.available_timezones()), 'hours': summer.utcoffset().seconds / 3600}))"
+    )
+
+
+def text():
+    """Tell how Python writes text here, and whether names and output outside of ASCII survive."""
+    return python_json(
+        "import locale, os, sys, tempfile\n"
+        "name = 'za\u017c\u00f3\u0142\u0107 \u2713'\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    open(os.path.join(folder, name), 'w').write(name)\n"
+        "    kept = os.listdir(folder) == [name] and open(os.path.join(folder, name)).read() == name\n"
+        "encodings = {locale.getpreferredencoding(False), sys.getfilesystemencoding(), sys.stdout.encoding}\n"
+        "locale.setlocale(locale.LC_ALL, '')\n"
+        "print(json.dumps({'encodings': sorted({name.lower() for name in encodings}), 'kept': kept}))"
+    )
+
+
+def thread_stack():
+    """Tell whether the recursion limit stops a thread that recurses through C code, before its stack ends."""
+    return python_json(
+        "import sys, threading\n"
+        "ended = []\n"
+        "def down(level):\n"
+        "    return max([level], key=lambda _: down(level + 1))\n"
+        "def work():\n"
+        "    json.loads('[' * 900 + ']' * 900)\n"
+        "    try:\n"
+        "        down(0)\n"
+        "    except RecursionError:\n"
+        "        ended.append(sys.getrecursionlimit())\n"
+        "thread = threading.Thread(target=work)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "print(json.dumps(ended[0]))"
+    )
+
+
+def services():
+    """Tell the port of a service that netbase knows."""
+    return python_json("import socket\nprint(json.dumps(socket.getservbyname('https', 'tcp')))")
+
+
+def compiled():
+    """Tell which modules are compiled at import, though their bytecode should be there."""
+    words = python("import " + LOADED, "-v").stderr.decode(errors="replace").splitlines()
+    codes = [line.split("'")[1] for line in words if line.startswith("# code object from ") and "'" in line]
+    return {
+        "cached": sum(path.endswith(".pyc") for path in codes),
+        "fresh": [path for path in codes if not path.endswith(".pyc")],
+    }
+
+
+def foreign_certificates():
+    """Tell how many trusted certificates come from no package."""
+    bundle, shipped = "/etc/ssl/certs/ca-certificates.crt", "/usr/share/ca-certificates"
+    if not os.path.isfile(bundle) or not os.path.isdir(shipped):
+        return 0
+    known = set()
+    for folder, _, names in os.walk(shipped):
+        for name in names:
+            known |= certificates(os.path.join(folder, name))
+    return len(certificates(bundle) - known)
+
+
+def certificates(path):
+    """Return the certificates of a PEM file, without line ends."""
+    with open(path, "rb") as file:
+        found = re.findall(rb"-----BEGIN CERTIFICATE-----(.*?)-----END", file.read(), re.DOTALL)
+    return {b"".join(one.split()) for one in found}
+
+
+def tree():
+    """Tell what is odd about the files of the image, in one walk over all of them."""
+    found = {name: [] for name in ("setuid", "writable", "archives", "objects", "headers", "leftovers")}
+    found |= {"test_folders": [], "secrets": [], "elf": []}
+    hidden = mount_points() | set(GIVEN.get("hidden", []))
+    secret_names = re.compile(GIVEN.get("secret_names", "(?!)"))
+    needles = [needle.encode() for needle in GIVEN.get("needles", [])]
+    leftovers = re.compile(GIVEN.get("leftovers", "(?!)"))
+    count, waiting = 0, ["/"]
+    while waiting:
+        folder = waiting.pop()
+        if (folder.startswith(PREFIX) and os.path.basename(folder) in ("test", "tests", "idle_test")):
+            found["test_folders"].append(folder)
+        for entry in os.scandir(folder):
+            if entry.path in hidden or entry.is_symlink():
+                continue
+            status = entry.stat(follow_symlinks=False)
+            mode, path = status.st_mode, entry.path
+            if mode & 0o002 and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+                found["writable"].append(path)
+            if stat.S_ISDIR(mode):
+                waiting.append(path)
+                if leftovers.fullmatch(path + "/"):
+                    found["leftovers"].append(path + "/")
+            elif stat.S_ISREG(mode):
+                count += 1
+                regular(path, status, found, secret_names, leftovers)
+                if needles and holds(path, status.st_size, needles):
+                    found["secrets"].append(path)
+    return {"files": count, **{name: sorted(paths) for name, paths in found.items()}}
+
+
+def regular(path, status, found, secret_names, leftovers):
+    """Note what one file is, by its name, mode and first bytes."""
+    if status.st_mode & 0o6000:
+        found["setuid"].append(path)
+    if path.endswith((".a", ".la")):
+        found["archives"].append(path)
+    elif path.endswith(".o") and path.startswith(PREFIX):
+        found["objects"].append(path)
+    elif path.endswith((".h", ".hpp")) and path.startswith("/usr/include/"):
+        found["headers"].append(path)
+    elif secret_names.search(path):
+        found["secrets"].append(path)
+    if leftovers.fullmatch(path) and status.st_size:
+        found["leftovers"].append(path)
+    if ".so" in path or status.st_mode & 0o111:
+        header = elf(path)
+        if header:
+            found["elf"].append((path, status.st_ino, *header))
+
+
+def mount_points():
+    """Return what the engine puts over the image's own files."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return {line.split()[4] for line in file} - {"/"} | {"/proc", "/sys", "/dev", "/.dockerenv"}
+
+
+def elf(path):
+    """Return (machine, bits, byte order) of a program or shared library, or nothing for other files."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+    if len(head) < 20 or head[:4] != b"\x7fELF":
+        return None
+    order = "little" if head[5] == 1 else "big"
+    kind, machine = (int.from_bytes(head[at : at + 2], order) for at in (16, 18))
+    return (machine, 32 * head[4], order) if kind in (2, 3) else None
+
+
+def holds(path, size, needles):
+    """Tell whether a small file of a folder that people and builds write to holds one of the needles."""
+    if size > 1 << 18 or not path.startswith(("/etc/", "/root/", "/home/", "/run/", "/tmp/", "/var/", "/opt/", PREFIX)):
+        return False
+    with open(path, "rb") as file:
+        content = file.read()
+    return any(needle in content for needle in needles)
+
+
+def bytecode():
+    """Tell which modules below the standard library lack bytecode, or have another kind than `unchecked-hash`."""
+    missing, other, count = [], [], 0
+    for folder, _, names in os.walk(STDLIB):
+        for name in names:
+            if not name.endswith(".py"):
+                continue
+            source = os.path.join(folder, name)
+            tag = "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag)
+            count += 1
+            try:
+                with open(os.path.join(folder, "__pycache__", tag), "rb") as file:
+                    # PEP 552: 1 says that a hash follows, 2 that the source must be looked at.
+                    if int.from_bytes(file.read(8)[4:], "little") != 1:
+                        other.append(source)
+            except FileNotFoundError:
+                missing.append(source)
+    return {"count": count, "missing": sorted(missing), "other": sorted(other)}
+
+
+def unresolved(elves):
+    """Tell which programs and libraries lack a shared library: what `ldd` prints, asked of the loader itself."""
+    machine = elf(os.path.realpath(sys.executable))
+    loader = interpreter_of(os.path.realpath(sys.executable))
+    first = {inode: path for path, inode, *header in reversed(elves) if tuple(header) == machine}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        lines = pool.map(lambda path: missing_libraries(loader, path), first.values())
+        return {"checked": len(first), "missing": dict(pair for pair in zip(first.values(), lines) if pair[1])}
+
+
+def interpreter_of(path):
+    """Return the program loader that an ELF file names."""
+    with open(path, "rb") as file:
+        match = re.search(rb"/[\w/.+-]*/ld-?[\w.+-]*\.so[\w.]*", file.read(1 << 16))
+    if match is None:
+        raise RuntimeError(path + " names no program loader")
+    return match.group().decode()
+
+
+def missing_libraries(loader, path):
+    """Return the shared libraries that one file needs and the loader does not find."""
+    musl = "ld-musl" in loader
+    done = subprocess.run(
+        [loader, "--list", path] if musl else [loader, path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"},
+    )  # fmt: skip
+    answer = done.stdout.decode(errors="replace")
+    found = re.findall(r"(\S+) => not found|loading shared library (\S+):|libraries: (\S+): cannot open", answer)
+    return sorted({name for names in found for name in names if name})
+
+
+GROUPS = (
+    interpreter, compilers, packages, bytecode, foreign_certificates, modules, commands, tkinter, sqlite, tls,
+    zones, text, thread_stack, services, compiled,
+)  # fmt: skip
+
+
+def guarded(group, *args):
+    """Return (fact, "") of a group, or (None, why it failed)."""
+    try:
+        return group(*args), ""
+    except Exception as error:  # noqa: BLE001 - whatever a broken image does is a fact of it
+        return None, "%s: %s" % (type(error).__name__, error)
+
+
+def main():
+    """Print all facts, and the reasons of those that could not be had."""
+    for name in LENT:
+        os.environ.pop(name, None)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        running = {group.__name__: pool.submit(guarded, group) for group in GROUPS}
+        running["tree"] = pool.submit(guarded, tree)
+        results = {name: future.result() for name, future in running.items()}
+    if results["tree"][0]:
+        results["unresolved"] = guarded(unresolved, results["tree"][0]["elf"])
+    facts = {name: fact for name, (fact, error) in results.items() if not error}
+    print(json.dumps({"facts": facts, "errors": {name: error for name, (_, error) in results.items() if error}}))
+
+
+if __name__ == "__main__":
+    main()

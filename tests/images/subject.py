@@ -1,0 +1,148 @@
+"""An image under test: its container, and what it answered. Each is made when a check first asks."""
+
+import os
+import time
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import testinfra
+
+from kiln import container, network, paths
+from kiln.container import Container
+from kiln.engine import Engine
+from kiln.errors import EngineError
+from tests.images import expect
+from tests.images.cases import Case
+
+_FOLDER = Path(__file__).parent
+
+
+class Facts(dict[str, Any]):
+    """What a script in the container found; asking for what it could not find fails the check with the reason."""
+
+    def __init__(self, image_id: str, answer: dict[str, Any]) -> None:
+        super().__init__(answer["facts"])
+        self._image_id = image_id
+        self._errors = answer["errors"]
+
+    def __missing__(self, name: str) -> NoReturn:
+        pytest.fail(f"{self._image_id}: {name} does not work: {self._errors.get(name, 'not asked')}", pytrace=False)
+
+
+class Subject:
+    """One image while its checks run."""
+
+    def __init__(self, case: Case, engine: Engine, token: str) -> None:
+        self.case = case
+        self.seconds: dict[str, float] = {}
+        """How long the container's start and the scripts took."""
+        self._engine = engine
+        self._token = token
+        self._stack = ExitStack()
+        self._broken = False
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._stack.close()
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Return what the engine says of the image."""
+        return self._once("inspect", lambda: container.inspect(self._engine, self.case.reference))
+
+    @cached_property
+    def history(self) -> str:
+        """Return the commands that made the image."""
+        return self._once("history", lambda: container.history(self._engine, self.case.reference))
+
+    @cached_property
+    def container(self) -> Container:
+        """Return the image's one container, which runs."""
+        held = self.config["Id"]
+        record = self.case.record
+        if record and held != record.digest:
+            self._fail(f"{record.reference} is {held} in the engine, recorded is {record.digest}; build it again")
+        running = container.running(
+            self._engine, self.case.reference, token=self._token, platform=self.case.platform
+        )  # fmt: skip
+        return self._once("start", lambda: self._stack.enter_context(running))
+
+    @cached_property
+    def host(self) -> Any:
+        """Return testinfra's host for the container; it counts what it runs there."""
+        running = self.container
+        found = testinfra.get_host(f"docker://{running.name}")
+        plain = found.backend.run
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            running.execs += 1
+            return plain(*args, **kwargs)
+
+        found.backend.run = counted
+        return found
+
+    @property
+    def execs(self) -> int:
+        """Return how many times something was run in the container."""
+        return self.__dict__["container"].execs if "container" in self.__dict__ else 0
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Return what the probe found in the container, before anything was installed there."""
+        given = {
+            "compilers": expect.COMPILERS,
+            "hidden": [container.NETWORK],
+            "leftovers": expect.LEFTOVERS,
+            "modules": expect.modules(self.case.image),
+            "needles": needles(),
+            "secret_names": expect.SECRETS,
+        }
+        return self._ask("probe", given)
+
+    @cached_property
+    def installs(self) -> Facts:
+        """Return what came of installing packages from the index."""
+        # The facts are of the image as it was built, so they come first.
+        _ = self.facts
+        return self._ask("installs", {"builds": self.case.image.variant == "full"})
+
+    def _ask(self, name: str, given: dict[str, Any]) -> Facts:
+        script = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+        running = self.container
+        return Facts(self.case.id, self._once(name, lambda: running.ask(script, given)))
+
+    def _once(self, name: str, work: Any) -> Any:
+        """Do a part of the work; where it fails, one check says why and the others are not repeated."""
+        if self._broken:
+            pytest.skip(f"{self.case.id}: not checked, see the first failure")
+        begin = time.monotonic()
+        try:
+            return work()
+        except EngineError as error:
+            self._fail(str(error))
+        finally:
+            self.seconds[name] = round(time.monotonic() - begin, 2)
+
+    def _fail(self, reason: str) -> NoReturn:
+        self._broken = True
+        pytest.fail(f"{self.case.id}: {reason}", pytrace=False)
+
+
+def needles() -> list[str]:
+    """Return texts of this machine's network that must be in no image."""
+    settings = [line.partition("=")[2] for line in network.pip_conf().splitlines()]
+    return expect.needles([*settings, *network.proxies().values()])
+
+
+def use_engine(engine: Engine) -> None:
+    """Make this process's own docker the engine's, for testinfra calls `docker` by its name."""
+    # A folder with nothing else in it: the private engine's client lies among a whole system's programs.
+    folder = paths.folder("testing", "bin")
+    link = folder / f".docker.{os.getpid()}"
+    link.symlink_to(engine.client.absolute())
+    link.replace(folder / "docker")
+    os.environ.update(engine.env)
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"

@@ -1,0 +1,285 @@
+"""The standard checks: what every image of the family must be.
+
+They read facts that the container told once; see conftest.py for the fixtures.
+"""
+
+import re
+
+import pytest
+
+from msgspec import UNSET
+from tests.images import expect as known
+
+
+def test_version(expect, image, facts):
+    """The interpreter is the release's."""
+    expect("Python's version", image.release.version, facts["interpreter"]["version"])
+
+
+def test_flavour(expect, image, facts):
+    """The interpreter has a global lock, or none in a free-threaded image."""
+    free = image.flavour == "freethreaded"
+    found = facts["interpreter"]
+    expect("implementation", "cpython", found["implementation"])
+    expect("built without the global lock", free, found["freethreaded"])
+    expect("global lock in use", not free, found["gil"])
+
+
+def test_configuration(expect, image, facts, config):
+    """The interpreter was configured as the matrix says, with optimisations unless its label says otherwise."""
+    quick = (config.get("Labels") or {}).get("io.kiln.quick") == "true"
+    options = set(re.findall(r"'([^']*)'|(\S+)", facts["interpreter"]["configure"]))
+    given = {quoted or plain for quoted, plain in options}
+    wanted = known.configure(image, quick=quick)
+    expect("options of configure", sorted(wanted), sorted(given & (wanted | {"--enable-optimizations", "--with-lto"})))
+
+
+def test_architecture(expect, case, facts):
+    """The interpreter, and every program and library, is for the image's platform."""
+    wanted = known.ELF[case.platform]
+    found = {path: tuple(header) for path, _, *header in facts["tree"]["elf"]}
+    others = sorted(path for path, header in found.items() if header != wanted)
+    expect(f"programs that are not for {case.platform}", [], others[:8])
+    expect("bits and byte order", wanted[1:], (facts["interpreter"]["bits"], facts["interpreter"]["byteorder"]))
+
+
+def test_commands(expect, image, facts):
+    """`python`, `pip`, `pydoc`, `idle` and `python-config` lead to this Python."""
+    found = facts["commands"]
+    expect("where commands lead", known.commands(image), {name: told["target"] for name, told in found.items()})
+
+
+def test_commands_answer(expect, image, facts):
+    """The commands work."""
+    version, series = f"Python {image.release.version}", image.release.series
+    answers = {name: told["answer"] for name, told in facts["commands"].items()}
+    expect("`python --version`", [version, version], [answers["python"], answers["python3"]])
+    for name in ("pip", "pip3"):
+        expect(f"end of `{name} --version`", f"(python {series})", answers[name][-len(f"(python {series})") :])
+    expect("`pydoc zlib`", "Help on ", answers["pydoc"][:8])
+    expect("`python-config --includes`", "-I/usr/local/include/", answers["python-config"][:21])
+
+
+def test_pip_installs_wheel(expect, installs, image):
+    """`pip install` gets a wheel from the index over TLS, and it imports."""
+    letter = "t" if image.flavour == "freethreaded" else ""
+    site = f"/usr/local/lib/python{image.release.series}{letter}/site-packages/"
+    expect("folder of an installed package", site, installs["wheel"][: len(site)])
+
+
+def test_https(expect, installs):
+    """Python's own HTTPS client reads the index."""
+    expect("status of the index over TLS", 200, installs["https"])
+
+
+@pytest.mark.variant("full")
+def test_builds_extension(expect, installs, image):
+    """`pip install` compiles a C extension from sources, and it imports."""
+    expect("a compiled extension", ".so", installs["extension"][-3:])
+
+
+@pytest.mark.variant("full")
+def test_has_compilers(expect, facts):
+    """What extensions are built with is there."""
+    names = {path.rpartition("/")[2] for path in facts["compilers"]}
+    wanted = {"cc", "gcc", "g++", "ld", "make", "pkg-config"}
+    expect("commands to build with", sorted(wanted), sorted(wanted & names))
+
+
+@pytest.mark.variant("slim")
+def test_no_compiler_commands(expect_none, facts):
+    """No command on PATH builds programs."""
+    expect_none("compilers or build tools on PATH", facts["compilers"])
+
+
+@pytest.mark.variant("slim")
+def test_no_compiler_packages(expect_none, facts):
+    """No package is for building programs."""
+    expect_none("packages for building programs", known.builders(facts["packages"]))
+
+
+@pytest.mark.variant("slim")
+def test_no_headers(expect_none, facts):
+    """No system headers are there; Python's own stay, as in the official images."""
+    expect_none("headers below /usr/include", facts["tree"]["headers"])
+
+
+def test_packages(expect_none, image, facts):
+    """The packages that the matrix asks for are installed."""
+    asked = {*image.target.packages.runtime, *(image.target.packages.full if image.variant == "full" else [])}
+    expect_none("package of the matrix that is not installed", asked - set(facts["packages"]))
+
+
+def test_modules(expect_none, facts):
+    """Every extension module of the standard library imports, and none is missing."""
+    expect_none("modules that fail to import", [f"{name} ({why})" for name, why in facts["modules"]["failed"].items()])
+
+
+@pytest.mark.variant("full")
+def test_tkinter(expect, facts):
+    """Tk is in the full image."""
+    expect("version of Tcl", "8.6", facts["tkinter"][:3])
+
+
+@pytest.mark.variant("slim")
+def test_no_tkinter(expect, facts):
+    """Tk, and with it X11, is not in the slim image."""
+    expect("`import tkinter`", "ModuleNotFoundError: No module named '_tkinter'", facts["tkinter"])
+
+
+def test_no_test_modules(expect_none, facts):
+    """CPython's own tests are not in the image, neither its folders nor its extension modules."""
+    names = [name for name in facts["modules"]["found"] if re.match(r"_test|_xxtest|xx|_ctypes_test", name)]
+    expect_none("tests of CPython", [*facts["tree"]["test_folders"], *names])
+
+
+def test_shared_libraries(expect_none, facts):
+    """Every program and library finds the libraries that it needs."""
+    missing = facts["unresolved"]["missing"]
+    expect_none("missing shared libraries", [f"{', '.join(names)} (for {path})" for path, names in missing.items()])
+
+
+def test_sqlite(expect, facts):
+    """A database works, and extensions can be loaded into it."""
+    expect("rows of a database", [3, "\u00e9"], facts["sqlite"])
+
+
+def test_ssl(expect, facts):
+    """TLS 1.2 and 1.3 work, servers are verified, and public authorities are trusted."""
+    found = facts["tls"]
+    expect("TLS 1.2, TLS 1.3, servers verified", [True] * 3, [found[key] for key in ("tls12", "tls13", "verified")])
+    expect("at least 100 trusted authorities", True, found["authorities"] >= 100 or found["authorities"])
+
+
+def test_zoneinfo(expect, facts):
+    """Time zones are known."""
+    expect("hours from UTC in Berlin in summer", 2, facts["zones"]["hours"])
+    expect("at least 400 time zones", True, facts["zones"]["count"] >= 400 or facts["zones"]["count"])
+
+
+def test_utf8(expect, facts):
+    """Text, file names and output are UTF-8."""
+    expect("encodings of files, names and output", ["utf-8"], facts["text"]["encodings"])
+    expect("a file name outside of ASCII is kept", True, facts["text"]["kept"])
+
+
+def test_services(expect, facts):
+    """Network services are known by name."""
+    expect("port of https", 443, facts["services"])
+
+
+def test_thread_stack(expect, facts):
+    """A thread recurses down to Python's own limit before its stack ends."""
+    expect("recursion limit reached in a thread", 1000, facts["thread_stack"])
+
+
+def test_bytecode(expect_none, facts):
+    """Every module has bytecode that is loaded without a look at its source."""
+    found = facts["bytecode"]
+    assert found["count"] > 500, f"expected a whole standard library, found {found['count']} modules"
+    expect_none("modules without bytecode", found["missing"])
+    expect_none("modules whose bytecode is not `unchecked-hash`", found["other"])
+
+
+def test_bytecode_used(expect, expect_none, facts):
+    """Imports of the standard library compile nothing."""
+    expect_none("modules that are compiled when imported", facts["compiled"]["fresh"])
+    expect("modules were loaded from bytecode", True, facts["compiled"]["cached"] > 50)
+
+
+def test_no_static_libraries(expect_none, image, facts):
+    """No static library or object file is there; in full images, none of Python's own."""
+    found = facts["tree"]["archives"] + facts["tree"]["objects"]
+    if image.variant == "full":
+        found = [path for path in found if path.startswith("/usr/local/")]
+    expect_none("static libraries", found)
+
+
+def test_no_secrets(expect_none, facts):
+    """No file is a credential or holds an address of the network that the image was built on."""
+    expect_none("secrets", facts["tree"]["secrets"])
+
+
+def test_no_foreign_certificates(expect, facts):
+    """No authority is trusted beside the distribution's own."""
+    expect("certificates that are in no package", 0, facts["foreign_certificates"])
+
+
+def test_environment(expect, image, config):
+    """The environment is exactly this, so that nothing of a build machine is in it."""
+    expect("environment", known.environment(image), dict(pair.split("=", 1) for pair in config.get("Env") or []))
+
+
+def test_history(expect_none, subject):
+    """The recorded commands hold no address of the network that the image was built on."""
+    from tests.images.subject import needles
+
+    found = [needle for needle in needles() if needle in subject.history]
+    # The address itself may hold a password, which must not get into a report.
+    expect_none("addresses of this network in the history", [f"{len(needle)} characters" for needle in found])
+
+
+def test_no_world_writable(expect_none, facts):
+    """Nobody can change files of others."""
+    expect_none("files or folders that everyone can write to", facts["tree"]["writable"])
+
+
+def test_no_new_setuid(expect_none, image, facts):
+    """No file runs with other rights than the distribution's own do."""
+    expect_none("setuid or setgid files beyond the base's", set(facts["tree"]["setuid"]) - known.setuid(image))
+
+
+def test_no_leftovers(expect_none, facts):
+    """Package lists, caches, logs and build folders are gone."""
+    expect_none("leftovers of the build", facts["tree"]["leftovers"])
+
+
+def test_command(expect, config):
+    """`docker run IMAGE` starts Python, and so does nothing else."""
+    expect("CMD", ["python3"], config.get("Cmd"))
+    expect("ENTRYPOINT", None, config.get("Entrypoint") or None)
+    expect("working folder", "/", config.get("WorkingDir") or "/")
+    expect("volumes, ports", [None, None], [config.get(key) or None for key in ("Volumes", "ExposedPorts")])
+
+
+def test_user(expect, config, facts):
+    """The user is root, as in the official images."""
+    expect("USER", "", (config.get("User") or "").replace("root", ""))
+    expect("user id and home", [0, "/root"], [facts["interpreter"]["user"], facts["interpreter"]["home"]])
+
+
+def test_labels(expect, case, config, record):
+    """The labels are the matrix's, with the base's digest and the revision."""
+    found = config.get("Labels") or {}
+    expect("labels", case.labels, {name: value for name, value in found.items() if name in case.labels})
+    expect("further labels", [], sorted(set(found) - set(case.labels) - known.BUILD_LABELS))
+    base = found.get("org.opencontainers.image.base.digest", "none")
+    expect("base digest is a digest", True, bool(re.fullmatch("sha256:[0-9a-f]{64}", base)) or base)
+    if record:
+        expect("label of a quick build", record.quick, found.get("io.kiln.quick") == "true")
+    revision = found.get("org.opencontainers.image.revision", "0" * 40)
+    expect("revision is a commit", True, bool(re.fullmatch("[0-9a-f]{40,64}", revision)) or revision)
+
+
+def test_platform(expect, case, subject):
+    """The image says that it is for the platform that it was built for."""
+    told = "/".join(word for word in (subject.config["Os"], subject.config["Architecture"]) if word)
+    expect("platform", "/".join(case.platform.split("/")[:2]), told)
+
+
+def test_size(case, record, image):
+    """What is pulled keeps within the target's budget."""
+    if record is None:
+        pytest.skip(f"{case.id}: only a build records the size to pull")
+    budget = image.target.variants[image.variant].max_mb
+    if budget is not UNSET:
+        size = record.size / 1e6
+        assert size <= budget, f"{case.id}: size: expected at most {budget} MB to pull, found {size:.1f} MB"
+
+
+def test_distribution(expect, image, host):
+    """The system is the target's; also an example of testinfra's `host`, one `docker exec` a question."""
+    told = dict(line.split("=", 1) for line in host.check_output("cat /etc/os-release").splitlines() if "=" in line)
+    expect("distribution", image.target.distribution, told["ID"].strip('"'))
+    names = [told.get("VERSION_CODENAME", ""), ".".join(told["VERSION_ID"].strip('"').split(".")[:2])]
+    expect(f"release {image.target.release} of it", True, image.target.release in names or names)
