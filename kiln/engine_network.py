@@ -90,7 +90,8 @@ def down(root: Path, record: Path) -> None:
     for rule in rules(network):
         while _tried(root, "iptables", "--wait", *rule[:2], "--delete", *rule[2:]):
             pass
-    _tried(root, "ip", "link", "delete", network.bridge)
+    for bridge in {network.bridge, *_bridges(root, network)}:
+        _tried(root, "ip", "link", "delete", bridge)
     if not network.forwarding and not _other_bridges():
         FORWARD.write_text("0", encoding="ascii")
     record.unlink()
@@ -117,6 +118,14 @@ def _candidates(start: int) -> Iterator[ipaddress.IPv4Network]:
             yield ipaddress.IPv4Network((int(pool[0]) + index * 2 ** (32 - _PREFIX), _PREFIX))
 
 
+def _bridges(root: Path, network: Network) -> list[str]:
+    """Return the bridges in a network's range; dockerd leaves those of the user's networks behind."""
+    lines = _run(root, "ip", "-oneline", "-4", "address").splitlines()
+    rows = [line.split() for line in lines]
+    subnet = ipaddress.IPv4Network(network.subnet)
+    return [row[1] for row in rows if ipaddress.IPv4Interface(row[3]).ip in subnet]
+
+
 def _other_bridges() -> bool:
     """Tell whether other engines or virtual machines on this host still need forwarding."""
     return any((path / "bridge").is_dir() for path in Path("/sys/class/net").iterdir())
@@ -126,9 +135,9 @@ def _address(little_endian: str) -> str:
     return socket.inet_ntoa(struct.pack("<L", int(little_endian, 16)))
 
 
-def _run(root: Path, *args: str) -> None:
+def _run(root: Path, *args: str) -> str:
     # The programs of the root file system, for the host may have none.
-    process.run(["chroot", root, *args], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    return process.run(["chroot", root, *args], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
 
 def _tried(root: Path, *args: str) -> bool:
