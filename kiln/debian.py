@@ -128,8 +128,12 @@ def _hooks(suite: str) -> tuple[str, ...]:
         'env -u APT_CONFIG perl "$(command -v mmdebstrap)" --quiet --simulate --skip=update --variant=custom '
         f'{suite} "$1"/tmp/default && cp "$1"/tmp/default/etc/apt/sources.list "$1"/{rootfs.DEFAULT_SOURCES}'
     )
-    # As in Debian's own images: nothing counts as asked for, so `apt-mark showmanual` starts empty.
-    auto = 'chroot "$1" apt-mark auto $(chroot "$1" dpkg-query --show --showformat "\\${Package} ") > /dev/null'
+    # As in Debian's own images: nothing counts as asked for (`apt-mark showmanual` starts empty), and
+    # nothing is there that nothing needs (usr-is-merged where the suite is merged without it).
+    auto = (
+        'chroot "$1" apt-mark auto $(chroot "$1" dpkg-query --show --showformat "\\${Package} ") > /dev/null && '
+        'chroot "$1" apt-get autoremove --purge --yes'
+    )
     return (f"--hook-directory={folder}", f"--customize-hook={default}", f"--customize-hook={auto}")
 
 
