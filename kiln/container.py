@@ -34,7 +34,7 @@ class Container:
         """How many times something was run in it."""
         self._engine = engine
 
-    def ask(self, script: str, given: Mapping[str, Any]) -> Any:
+    def ask(self, script: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Run a Python script in the container; it sees `given` as `GIVEN` and prints JSON.
 
         Raises EngineError with the last line of what went wrong.
@@ -44,9 +44,10 @@ class Container:
         command = ("exec", "--interactive", self.name, "python3", "-B", "-")
         answer = _docker(self._engine, *command, stdin=text.encode())
         try:
-            return json.loads(answer)
+            found: dict[str, Any] = json.loads(answer)
         except ValueError:
             raise EngineError(f"python3 in the container printed {answer[:100]!r} in place of JSON") from None
+        return found
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The tests of images, and the scripts that run in their containers."""

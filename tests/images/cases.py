@@ -90,4 +90,5 @@ def _nothing(found: Iterable[Record], globs: Sequence[str], platforms: Sequence[
     names = sorted({f"{record.id} ({record.platform})" for record in found})
     if not names:
         return f"no image is recorded here; build one first: ./run invoke build {words}".rstrip()
-    return f"no recorded image matches {words.strip()}; recorded are {', '.join(names)}; build it: ./run invoke build {words.strip()}"
+    words = words.strip()
+    return f"no recorded image matches {words}; recorded: {', '.join(names)}; build it: ./run invoke build {words}"

@@ -9,12 +9,12 @@ A check is a function that takes some of the fixtures `image`, `record`, `facts`
 
 import datetime
 import sys
+import types
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import testinfra
 
 from kiln import catalog, container, matrix, records
 from kiln import engine as engines
@@ -22,6 +22,7 @@ from kiln.errors import KilnError
 from tests.images import cases
 from tests.images.subject import Subject, use_engine
 
+_NO_CALL = types.SimpleNamespace(params={})
 _STATE = pytest.StashKey["State"]()
 
 
@@ -59,12 +60,14 @@ def pytest_cmdline_main(config):
     if option.numprocesses and option.dist in ("no", "load"):
         # All checks of an image go to one worker, so that its container is made once.
         option.dist = "loadgroup"
+    # What is skipped after an image's first failure is not worth a line each.
+    option.reportchars = "fE"
     globs = [arg for arg in config.args if not Path(arg.split("::")[0]).exists()]
     config.args = [arg for arg in config.args if arg not in globs] or [str(Path(__file__).parent)]
     try:
         return _plan(config, globs)
     except KilnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 1
 
 
@@ -78,7 +81,7 @@ def _plan(config, globs):
     chosen = _cases(config, family, globs, engine)
     before = [] if config.option.force else [case for case in chosen if case.passed_before]
     for case in before:
-        print(f"{case.id}: passed these tests before; --force tests it again")
+        sys.stdout.write(f"{case.id}: passed these tests before; --force tests it again\n")
     chosen = [case for case in chosen if case not in before]
     if not chosen:
         return 0
@@ -97,7 +100,7 @@ def _cases(config, family, globs, engine):
     chosen = cases.recorded(family, found, globs=globs, platforms=option.platform, native=native)
     for case in chosen:
         if case.platform not in engine.platforms:
-            print(f"{case.id}: this engine cannot run {case.platform}; `invoke doctor` says how it could")
+            sys.stdout.write(f"{case.id}: this engine cannot run {case.platform}; `invoke doctor` says how it could\n")
     return [case for case in chosen if case.platform in engine.platforms]
 
 
@@ -136,19 +139,24 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     """Count the checks of each image: a result is stored if all of them ran."""
     state = config.stash.get(_STATE, None)
+    # A check of a variant that no chosen image has is there without a case.
+    items[:] = [item for item in items if not _has_case(item) or isinstance(item.callspec.params["case"], cases.Case)]
     for item in items:
-        if state and hasattr(item, "callspec") and "case" in item.callspec.params:
+        if state and _has_case(item):
             state.total[item.callspec.params["case"].id] += 1
 
 
+def _has_case(item):
+    return "case" in getattr(item, "callspec", _NO_CALL).params
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
     """Note how each check of an image ended, where it ran."""
     report = yield
     state = item.config.stash.get(_STATE, None)
-    params = getattr(item, "callspec", None)
-    if state and params and "case" in params.params:
-        case = params.params["case"]
+    if state and _has_case(item):
+        case = item.callspec.params["case"]
         _note(state, case, item, report)
         report.user_properties.append(("image", case.id))
     return report
@@ -199,13 +207,13 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def case(request):
-    """The image under test, with its platform and record."""
+    """Return the image under test, with its platform and record."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def subject(request, case):
-    """The image's container and what it answered; both are made when they are first asked for."""
+    """Yield the image's container and what it answered, which are made when they are first asked for."""
     state = request.config.stash[_STATE]
     made = Subject(case, state.engine, state.token)
     state.subjects[case.id] = made
@@ -215,37 +223,37 @@ def subject(request, case):
 
 @pytest.fixture
 def image(case):
-    """What the matrix says of the image (kiln.matrix.Image)."""
+    """Return what the matrix says of the image (kiln.matrix.Image)."""
     return case.image
 
 
 @pytest.fixture
 def record(case):
-    """What the build recorded (kiln.records.Record), or None for an image given by `--image`."""
+    """Return what the build recorded (kiln.records.Record), or None for an image given by `--image`."""
     return case.record
 
 
 @pytest.fixture
 def facts(subject):
-    """What the probe found in the container, by group (see probe.py)."""
+    """Return what the probe found in the container, by group (see probe.py)."""
     return subject.facts
 
 
 @pytest.fixture
 def installs(subject):
-    """What came of installing from the index (see installs.py)."""
+    """Return what came of installing from the index (see installs.py)."""
     return subject.installs
 
 
 @pytest.fixture
 def config(subject):
-    """The image's own configuration: Cmd, Env, Labels, User."""
+    """Return the image's own configuration: Cmd, Env, Labels, User."""
     return subject.config["Config"]
 
 
 @pytest.fixture
 def host(subject):
-    """testinfra's host, bound to the image's container; each question to it is one `docker exec`."""
+    """Return testinfra's host, bound to the image's container; each question to it is one `docker exec`."""
     return subject.host
 
 
@@ -255,6 +263,10 @@ def expect(case):
 
     def compare(what, wanted, found):
         __tracebackhide__ = True
+        if isinstance(wanted, dict) and isinstance(found, dict):
+            # Only what differs: the rest would hide it.
+            keys = [key for key in wanted | found if wanted.get(key) != found.get(key)]
+            wanted, found = ({key: side[key] for key in keys if key in side} for side in (wanted, found))
         if wanted != found:
             pytest.fail(f"{case.id}: {what}: expected {wanted!r}, found {found!r}", pytrace=False)
 

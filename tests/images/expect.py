@@ -44,15 +44,17 @@ _SETUID = {
 }
 
 # Extension modules whose library a system must bring, or that users miss first.
-_MODULES = (
-    "_asyncio _bz2 _ctypes _curses _curses_panel _dbm _decimal _elementtree _gdbm _hashlib _lzma _multiprocessing"
-    " _posixshmem _socket _sqlite3 _ssl _uuid _zoneinfo array binascii fcntl grp math mmap pyexpat readline"
-    " resource select syslog termios unicodedata zlib"
-).split()
-_PUBLIC = (
-    "bz2 ctypes curses.panel dbm.gnu dbm.ndbm decimal hashlib lzma multiprocessing.shared_memory readline sqlite3"
-    " ssl uuid xml.parsers.expat zlib zoneinfo"
-).split()
+_MODULES = [
+    "_asyncio", "_bz2", "_ctypes", "_curses", "_curses_panel", "_dbm", "_decimal", "_elementtree", "_gdbm",
+    "_hashlib", "_lzma", "_multiprocessing", "_posixshmem", "_socket", "_sqlite3", "_ssl", "_uuid",
+    "_zoneinfo", "array", "binascii", "fcntl", "grp", "math", "mmap", "pyexpat", "readline", "resource",
+    "select", "syslog", "termios", "unicodedata", "zlib",
+]  # fmt: skip
+_PUBLIC = [
+    "bz2", "ctypes", "curses.panel", "dbm.gnu", "dbm.ndbm", "decimal", "hashlib", "lzma",
+    "multiprocessing.shared_memory", "readline", "sqlite3", "ssl", "uuid", "xml.parsers.expat", "zlib",
+    "zoneinfo",
+]  # fmt: skip
 # musl has no NIS and Debian's glibc not its headers: nis is for neither. crypt went in 3.13.
 _SERIES = {
     "3.11": ["audioop", "crypt", "spwd", "distutils", "lib2to3.pgen2.driver"],

@@ -3,6 +3,8 @@
 Prints JSON as the probe does. `GIVEN`, on the line before, says whether C extensions can be built.
 """
 
+# ruff: noqa: T201 - its output is its answer
+
 import concurrent.futures
 import configparser
 import json
@@ -19,11 +21,13 @@ WHEEL, EXTENSION = "iniconfig", "markupsafe"
 
 def run(*command):
     """Run a command and return its output; a failure says its last line that is not a hint."""
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False
+    )
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()]
         errors = [line.strip() for line in lines if "error" in line.lower()]
-        raise RuntimeError((errors or lines or ["ended with code %d" % done.returncode])[-1][:400])
+        raise RuntimeError((errors or lines or [f"ended with code {done.returncode}"])[-1][:400])
     return done.stdout.strip()
 
 
@@ -41,7 +45,7 @@ def extension():
 
 def https():
     """Tell what Python's own client gets from the index over TLS."""
-    with urllib.request.urlopen(index() + "/" + WHEEL + "/", timeout=30) as answer:
+    with urllib.request.urlopen(index() + "/" + WHEEL + "/", timeout=30) as answer:  # noqa: S310 - what pip uses
         return answer.status
 
 
@@ -62,7 +66,7 @@ def guarded(group):
     try:
         fact, error = group(), ""
     except Exception as problem:  # noqa: BLE001 - whatever a broken image does is a fact of it
-        fact, error = None, "%s: %s" % (type(problem).__name__, problem)
+        fact, error = None, f"{type(problem).__name__}: {problem}"
     return fact, error, time.monotonic() - begin
 
 
@@ -70,7 +74,7 @@ def main():
     """Print what was installed and what failed."""
     groups = [https, wheel] + ([extension] if GIVEN.get("builds") else [])
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        results = dict(zip([group.__name__ for group in groups], pool.map(guarded, groups)))
+        results = dict(zip([group.__name__ for group in groups], pool.map(guarded, groups), strict=True))
     print(json.dumps({
         "facts": {name: fact for name, (fact, error, _) in results.items() if not error},
         "errors": {name: error for name, (_, error, _) in results.items() if error},

@@ -4,6 +4,9 @@ Only the standard library, and that with care: an import that fails is a fact of
 leaves the others whole. The first line that is sent defines `GIVEN`, what the tests know already.
 """
 
+# A walk over all files of an image is faster with os than with pathlib, and its output is its answer.
+# ruff: noqa: PTH109, PTH111, PTH112, PTH113, PTH118, PTH119, PTH123, PTH208
+
 import concurrent.futures
 import json
 import os
@@ -21,17 +24,19 @@ PREFIX = "/usr/local"
 STDLIB = sysconfig.get_paths()["stdlib"]
 # The host's network is lent to the container; the facts are of the image without it.
 LENT = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "PIP_CONFIG_FILE")
+_WRITTEN_TO = ("/etc/", "/root/", "/home/", "/run/", "/tmp/", "/var/", "/opt/", PREFIX)  # noqa: S108
 LOADED = "argparse, ast, asyncio, decimal, email.message, http.client, inspect, json, logging, tempfile, zipfile"
 
 
 def python(code, *options):
     """Run Python code in a process of its own: whatever it does to itself, the facts survive."""
     done = subprocess.run(
-        ["python3", "-B", *options, "-c", code], capture_output=True, timeout=120, stdin=subprocess.DEVNULL
-    )
+        ["python3", "-B", *options, "-c", code], capture_output=True, timeout=120, stdin=subprocess.DEVNULL,
+        check=False,
+    )  # fmt: skip
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise RuntimeError(lines[-1] if lines else "python3 ended with code %d" % done.returncode)
+        raise RuntimeError(lines[-1] if lines else f"python3 ended with code {done.returncode}")
     return done
 
 
@@ -67,7 +72,7 @@ def commands():
         "pydoc": ["zlib"], "idle": None, "python-config": ["--includes"],
     }  # fmt: skip
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        return dict(zip(asked, pool.map(command, asked, asked.values())))
+        return dict(zip(asked, pool.map(command, asked, asked.values()), strict=True))
 
 
 def command(name, args):
@@ -78,10 +83,11 @@ def command(name, args):
     answer = ""
     if args is not None:
         done = subprocess.run(
-            [path, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60
-        )
+            [path, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60,
+            check=False,
+        )  # fmt: skip
         answer = (done.stdout.decode(errors="replace").strip().splitlines() or [""])[0]
-        answer = answer if done.returncode == 0 else "ended with code %d: %s" % (done.returncode, answer)
+        answer = answer if done.returncode == 0 else f"ended with code {done.returncode}: {answer}"
     return {"path": path, "target": os.path.realpath(path), "answer": answer}
 
 
@@ -256,7 +262,7 @@ def tree():
     count, waiting = 0, ["/"]
     while waiting:
         folder = waiting.pop()
-        if (folder.startswith(PREFIX) and os.path.basename(folder) in ("test", "tests", "idle_test")):
+        if folder.startswith(PREFIX) and os.path.basename(folder) in ("test", "tests", "idle_test"):
             found["test_folders"].append(folder)
         for entry in os.scandir(folder):
             if entry.path in hidden or entry.is_symlink():
@@ -316,7 +322,7 @@ def elf(path):
 
 def holds(path, size, needles):
     """Tell whether a small file of a folder that people and builds write to holds one of the needles."""
-    if size > 1 << 18 or not path.startswith(("/etc/", "/root/", "/home/", "/run/", "/tmp/", "/var/", "/opt/", PREFIX)):
+    if size > 1 << 18 or not path.startswith(_WRITTEN_TO):
         return False
     with open(path, "rb") as file:
         content = file.read()
@@ -331,7 +337,7 @@ def bytecode():
             if not name.endswith(".py"):
                 continue
             source = os.path.join(folder, name)
-            tag = "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag)
+            tag = f"{name[:-3]}.{sys.implementation.cache_tag}.pyc"
             count += 1
             try:
                 with open(os.path.join(folder, "__pycache__", tag), "rb") as file:
@@ -349,8 +355,9 @@ def unresolved(elves):
     loader = interpreter_of(os.path.realpath(sys.executable))
     first = {inode: path for path, inode, *header in reversed(elves) if tuple(header) == machine}
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        lines = pool.map(lambda path: missing_libraries(loader, path), first.values())
-        return {"checked": len(first), "missing": dict(pair for pair in zip(first.values(), lines) if pair[1])}
+        missing = pool.map(lambda path: missing_libraries(loader, path), first.values())
+        lacking = {path: names for path, names in zip(first.values(), missing, strict=True) if names}
+    return {"checked": len(first), "missing": lacking}
 
 
 def interpreter_of(path):
@@ -367,7 +374,7 @@ def missing_libraries(loader, path):
     musl = "ld-musl" in loader
     done = subprocess.run(
         [loader, "--list", path] if musl else [loader, path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"},
+        stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, check=False,
     )  # fmt: skip
     answer = done.stdout.decode(errors="replace")
     found = re.findall(r"(\S+) => not found|loading shared library (\S+):|libraries: (\S+): cannot open", answer)
@@ -385,7 +392,7 @@ def guarded(group, *args):
     try:
         return group(*args), ""
     except Exception as error:  # noqa: BLE001 - whatever a broken image does is a fact of it
-        return None, "%s: %s" % (type(error).__name__, error)
+        return None, f"{type(error).__name__}: {error}"
 
 
 def main():

@@ -2,10 +2,11 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 import testinfra
@@ -17,6 +18,7 @@ from kiln.errors import EngineError
 from tests.images import expect
 from tests.images.cases import Case
 
+_T = TypeVar("_T")
 _FOLDER = Path(__file__).parent
 
 
@@ -114,17 +116,18 @@ class Subject:
         running = self.container
         return Facts(self.case.id, self._once(name, lambda: running.ask(script, given)))
 
-    def _once(self, name: str, work: Any) -> Any:
+    def _once(self, name: str, work: Callable[[], _T]) -> _T:
         """Do a part of the work; where it fails, one check says why and the others are not repeated."""
         if self._broken:
             pytest.skip(f"{self.case.id}: not checked, see the first failure")
-        begin = time.monotonic()
+        begin, problem = time.monotonic(), ""
         try:
             return work()
         except EngineError as error:
-            self._fail(str(error))
+            problem = str(error)
         finally:
             self.seconds[name] = round(time.monotonic() - begin, 2)
+        return self._fail(problem)
 
     def _fail(self, reason: str) -> NoReturn:
         self._broken = True

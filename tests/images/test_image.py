@@ -6,8 +6,8 @@ They read facts that the container told once; see conftest.py for the fixtures.
 import re
 
 import pytest
-
 from msgspec import UNSET
+
 from tests.images import expect as known
 
 
@@ -73,7 +73,7 @@ def test_https(expect, installs):
 
 
 @pytest.mark.variant("full")
-def test_builds_extension(expect, installs, image):
+def test_builds_extension(expect, installs):
     """`pip install` compiles a C extension from sources, and it imports."""
     expect("a compiled extension", ".so", installs["extension"][-3:])
 
