@@ -75,7 +75,7 @@ def kept(member: tarfile.TarInfo) -> bool:
         return False
     if name.startswith(_EMPTIED):
         return name == "run/lock"
-    if name.startswith("var/log/") and member.isfile() and member.size:
+    if member.isfile() and (slim.unwanted(name) or (member.size and name.startswith("var/log/"))):
         return False
     return not any(fnmatchcase(name, pattern) for pattern in _DROPPED)
 

@@ -4,6 +4,7 @@ Those are made by debuerreotype: https://github.com/debuerreotype/debuerreotype
 """
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 _EXCLUDED = "doc groff info linda lintian/overrides locale man"
 _INCLUDED = (
@@ -65,6 +66,12 @@ def files(sources: str, names: Iterable[str]) -> dict[str, str]:
     """
     keyring = next((name for name in KEYRINGS if name in names), KEYRINGS[-1])
     return {**_FILES, "etc/apt/sources.list.d/debian.sources": deb822(sources, keyring)}
+
+
+def unwanted(name: str) -> bool:
+    """Tell whether dpkg's filters would leave out a file; some are made by packages' scripts instead."""
+    included = any(fnmatchcase(name, f"usr/share/{pattern}") for pattern in _INCLUDED.split())
+    return not included and any(name.startswith(f"usr/share/{folder}/") for folder in _EXCLUDED.split())
 
 
 def deb822(sources: str, keyring: str) -> str:

@@ -117,6 +117,22 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
     assert expected == slim.deb822(SOURCES, slim.KEYRINGS[-1])
 
 
+@pytest.mark.parametrize(
+    ("name", "unwanted"),
+    [
+        ("usr/share/info/dir", True),
+        ("usr/share/doc/apt/changelog.gz", True),
+        ("usr/share/doc/apt/copyright", False),
+        ("usr/share/locale/locale.alias", False),
+        ("usr/share/locale/de/LC_MESSAGES/apt.mo", True),
+        ("usr/share/documentation", False),
+    ],
+)
+def test_documentation_and_translations_are_unwanted(name, unwanted):
+    """Licences and what programs read stay."""
+    assert unwanted == slim.unwanted(name)
+
+
 def test_a_tar_without_a_system_is_refused(tmp_path):
     """The message says where to look."""
     with tarfile.open(tmp_path / "in.tar", "w"):
