@@ -74,9 +74,7 @@ def mirrors() -> Mirrors:
             "apt: no Debian archive among this machine's package sources answers; "
             "name one under /etc/apt/sources.list.d (`apt-get update` shows what fails)"
         )
-    return Mirrors(
-        main=address(main[0]), security=address(security[0]) if security else None, keyring=_keyring()
-    )
+    return Mirrors(main=address(main[0]), security=address(security[0]) if security else None, keyring=_keyring())
 
 
 def unpack(packages: Sequence[str]) -> Path:

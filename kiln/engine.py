@@ -21,10 +21,7 @@ _PLATFORMS = {
     "armv7l": "linux/arm/v7", "armv6l": "linux/arm/v6", "i686": "linux/386", "i386": "linux/386",
     "ppc64le": "linux/ppc64le", "riscv64": "linux/riscv64", "s390x": "linux/s390x",
 }  # fmt: skip
-_PLUGIN_FOLDERS = tuple(
-    Path(folder, "docker/cli-plugins")
-    for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
-)
+_PLUGIN = "usr/libexec/docker/cli-plugins/docker-buildx"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +37,8 @@ class Engine:
     architecture: str
     """The kernel's name of the engine's own: `x86_64`."""
     client: Path
-    plugin: Path
-    """The buildx program; it runs without the client as well."""
+    builder: tuple[str, ...]
+    """How buildx is called: `docker buildx`, or its plugin, which runs without the client as well."""
     env: Mapping[str, str] = field(default_factory=dict)
     """To be added to the environment of every call; the user's own stays (registry logins)."""
 
@@ -51,7 +48,7 @@ class Engine:
 
     def buildx(self, *args: str | Path) -> list[str]:
         """Return the command line of a buildx command, given without the word `buildx`."""
-        return [str(self.plugin), *map(str, args)]
+        return [*self.builder, *map(str, args)]
 
     @property
     def platform(self) -> str:
@@ -152,16 +149,18 @@ def _users() -> Engine | None:
         return None
     client = _client()
     info = _info(client, {})
-    if info is None and named is not None:
-        raise EngineError(
-            f"{named}={os.environ[named]}: no Docker engine answers there; start it, or unset {named}"
-        )
-    return None if info is None else _engine(info, client, private=False, env={})
+    if info is not None:
+        return _engine(info, client, private=False, builder=_builder(client), env={})
+    if named is not None:
+        raise EngineError(f"{named}={os.environ[named]}: no Docker engine answers there; start it, or unset {named}")
+    if DEFAULT_SOCKET.exists() and not os.access(DEFAULT_SOCKET, os.W_OK):
+        raise EngineError(f"{DEFAULT_SOCKET}: you may not use this engine; join the group that owns the socket")
+    return None
 
 
 def _private() -> Engine:
     """Return the private engine, which runs."""
-    root = engine_root.location()
+    root = engine_root.current()
     env = {
         "DOCKER_HOST": f"unix://{engine_private.address()}",
         "DOCKER_TLS_VERIFY": "",
@@ -171,14 +170,21 @@ def _private() -> Engine:
     info = _info(client, env)
     if info is None:
         raise EngineError(f"the private Docker engine does not answer; see {paths.log('dockerd')}")
-    return _engine(info, client, private=True, env=env)
+    return _engine(info, client, private=True, builder=(str(root / _PLUGIN),), env=env)
 
 
-def _engine(info: Mapping[str, object], client: Path, *, private: bool, env: Mapping[str, str]) -> Engine:
+def _engine(
+    info: Mapping[str, object],
+    client: Path,
+    *,
+    private: bool,
+    builder: tuple[str, ...],
+    env: Mapping[str, str],
+) -> Engine:
     return Engine(
         private=private, server=str(info["ServerVersion"]), architecture=str(info.get("Architecture", "")),
         containerd_store="io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")),
-        client=client, plugin=_plugin(), env=env,
+        client=client, builder=builder, env=env,
     )  # fmt: skip
 
 
@@ -197,7 +203,7 @@ def _info(client: Path, env: Mapping[str, str]) -> dict[str, object] | None:
 
 def _context() -> str | None:
     """Return the context that the user's docker uses, where it is not the default one."""
-    file = _configuration() / "config.json"
+    file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -208,23 +214,16 @@ def _context() -> str | None:
     return context if isinstance(context, str) and context != "default" else None
 
 
-def _configuration() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-
-
 def _client() -> Path:
     """Return the user's docker client, or Debian's."""
     found = shutil.which("docker")
     return Path(found) if found else engine_root.tools() / "usr/bin/docker"
 
 
-def _plugin() -> Path:
-    """Return the user's buildx, if it works, or Debian's."""
-    for folder in (_configuration() / "cli-plugins", *_PLUGIN_FOLDERS):
-        plugin = folder / "docker-buildx"
-        try:
-            process.run([plugin, "version"])
-        except (CommandError, OSError):
-            continue
-        return plugin
-    return engine_root.tools() / "usr/libexec/docker/cli-plugins/docker-buildx"
+def _builder(client: Path) -> tuple[str, ...]:
+    """Return how to call the user's buildx, if it works, or Debian's."""
+    try:
+        process.run([client, "buildx", "version"])
+    except CommandError:
+        return (str(engine_root.tools() / _PLUGIN),)
+    return (str(client), "buildx")

@@ -30,6 +30,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Everything in use: the bridge has the lower half, networks of the user's the upper."""
     forwarding: bool
     """Whether the host forwarded packets before."""
+    iptables: str
+    """The program that this kernel understands."""
 
     @property
     def halves(self) -> tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]:
@@ -65,6 +67,7 @@ def up(root: Path, name: str, record: Path) -> Network:
         bridge=name,
         subnet=choose(name, taken(ROUTES.read_text(encoding="ascii"))),
         forwarding=FORWARD.read_text(encoding="ascii").strip() == "1",
+        iptables=_iptables(root),
     )
     paths.write_whole(record, msgspec.json.encode(network))
     try:
@@ -74,7 +77,7 @@ def up(root: Path, name: str, record: Path) -> Network:
         if not network.forwarding:
             FORWARD.write_text("1", encoding="ascii")
         for rule in rules(network):
-            _run(root, "iptables", "--wait", *rule[:2], "--insert", *rule[2:])
+            _run(root, network.iptables, "--wait", *rule[:2], "--insert", *rule[2:])
     except (CommandError, OSError) as error:
         down(root, record)
         raise EngineError(f"{name}: cannot make the private engine's bridge; {error}") from error
@@ -88,11 +91,12 @@ def down(root: Path, record: Path) -> None:
     except (FileNotFoundError, msgspec.DecodeError):
         return
     for rule in rules(network):
-        while _tried(root, "iptables", "--wait", *rule[:2], "--delete", *rule[2:]):
+        while _tried(root, network.iptables, "--wait", *rule[:2], "--delete", *rule[2:]):
             pass
-    for bridge in {network.bridge, *_bridges(root, network)}:
+    for bridge in _bridges(root, network):
         _tried(root, "ip", "link", "delete", bridge)
-    if not network.forwarding and not _other_bridges():
+    # Without the bridge this is a later boot, whose settings are not the recorded ones.
+    if _tried(root, "ip", "link", "delete", network.bridge) and not network.forwarding and not _has_bridges():
         FORWARD.write_text("0", encoding="ascii")
     record.unlink()
 
@@ -119,15 +123,22 @@ def _candidates(start: int) -> Iterator[ipaddress.IPv4Network]:
 
 
 def _bridges(root: Path, network: Network) -> list[str]:
-    """Return the bridges in a network's range; dockerd leaves those of the user's networks behind."""
+    """Return the further bridges in a network's range, of the user's networks; dockerd leaves them."""
     lines = _run(root, "ip", "-oneline", "-4", "address").splitlines()
     rows = [line.split() for line in lines]
     subnet = ipaddress.IPv4Network(network.subnet)
-    return [row[1] for row in rows if ipaddress.IPv4Interface(row[3]).ip in subnet]
+    inside = [row[1] for row in rows if ipaddress.IPv4Interface(row[3]).ip in subnet]
+    return [bridge for bridge in inside if bridge != network.bridge]
 
 
-def _other_bridges() -> bool:
-    """Tell whether other engines or virtual machines on this host still need forwarding."""
+def _iptables(root: Path) -> str:
+    """Return the iptables that works with this kernel: older ones lack nf_tables."""
+    works = (name for name in ("iptables", "iptables-legacy") if _tried(root, name, "-t", "nat", "-S"))
+    return next(works, "iptables")
+
+
+def _has_bridges() -> bool:
+    """Tell whether other engines or virtual machines on this host need forwarding."""
     return any((path / "bridge").is_dir() for path in Path("/sys/class/net").iterdir())
 
 

@@ -1,5 +1,6 @@
 """The private engine's life: started once, found again by any later process, stopped clean."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,12 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from kiln import console, engine_network, engine_root, paths, process
-from kiln.errors import CommandError, EngineError
+from kiln import console, engine_host, engine_network, engine_root, paths
+from kiln.errors import EngineError
 
 SCRIPT = Path(__file__).with_name("engine_init.sh")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -25,7 +26,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy"
 
 def name() -> str:
     """Return this home's name for its engine, which no other home has: `kiln-` and 8 hex digits."""
-    return f"kiln-{hashlib.sha256(os.fsencode(paths.home())).hexdigest()[:8]}"
+    return f"kiln-{hashlib.sha256(os.fsencode(paths.home().resolve())).hexdigest()[:8]}"
 
 
 def address() -> Path:
@@ -61,14 +62,22 @@ def answers() -> bool:
 def start() -> None:
     """Start this home's engine unless it runs, and return when it answers."""
     with paths.lock("engine"):
-        if running() is None:
-            _check_host()
-            root = engine_root.ensure()
-            with console.step("Starting the private Docker engine"):
-                _launch(root)
-                _await()
-        elif not answers():
-            _await()
+        if running() is not None:
+            _await(lambda: running() is not None)
+            return
+        engine_host.check()
+        root = engine_root.ensure()
+        with console.step("Starting the private Docker engine"):
+            first = _launch(root)
+            try:
+                _await(lambda: first.poll() is None)
+            except EngineError:
+                first.kill()
+                first.wait()
+                _clear(root)
+                raise
+        # It outlives this process on purpose, which Popen would warn of.
+        first.returncode = 0
 
 
 def stop() -> bool:
@@ -78,7 +87,7 @@ def stop() -> bool:
         if pid is not None:
             with console.step("Stopping the private Docker engine"):
                 _end(pid)
-        _clear(engine_root.location())
+        _clear(engine_root.current())
     return pid is not None
 
 
@@ -118,47 +127,10 @@ def daemon(network: engine_network.Network) -> dict[str, object]:
     }
 
 
-def _check_host() -> None:
-    """Raise EngineError where no engine can be run, with what to do instead."""
-    if sys.platform != "linux":
-        raise EngineError(f"no Docker engine answers, and none can be brought on {sys.platform}; "
-                          f"{engine_root.INSTALL}")  # fmt: skip
-    if os.geteuid() != 0:
-        raise EngineError(f"no Docker engine answers, and only root can start a private one; "
-                          f"{engine_root.INSTALL}")  # fmt: skip
-    data = paths.folder("engine", "data")
-    probe = 'mount -t tmpfs tmpfs "$1" && mkdir "$1/low"'
-    try:
-        process.run(["unshare", "--mount", "sh", "-euc", probe, "sh", data])
-    except CommandError as error:
-        raise EngineError(f"root may not mount here ({error}): a container needs --privileged; or "
-                          f"{engine_root.INSTALL}") from error  # fmt: skip
-    _check_overlay(data)
-
-
-def _check_overlay(data: Path) -> None:
-    """Raise EngineError where image layers cannot lie: on an overlay itself, on some network shares."""
-    scratch = paths.folder("engine", "probe")
-    for part in ("low", "up", "work", "top"):
-        scratch.joinpath(part).mkdir(exist_ok=True)
-    options = f"lowerdir={scratch}/low,upperdir={scratch}/up,workdir={scratch}/work"
-    try:
-        process.run(
-            ["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", scratch / "top"]
-        )
-    except CommandError as error:
-        kind = process.run(["stat", "--file-system", "--format", "%T", data]).strip()
-        raise EngineError(
-            f"{data}: image layers cannot lie on this file system ({kind}); "
-            "set KILN_HOME to a folder on a disk (ext4, xfs, btrfs), in a container on a volume"
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _launch(root: Path) -> None:
-    """Clear what a dead engine left, make its network and start the first process."""
+def _launch(root: Path) -> subprocess.Popen[bytes]:
+    """Clear what a dead engine left, make its network, and start and return the first process."""
     _clear(root)
+    engine_root.use(root)
     run = paths.folder("engine", "run")
     run.chmod(0o711)
     if address().parent != run:
@@ -175,31 +147,29 @@ def _launch(root: Path) -> None:
     }  # fmt: skip
     command = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "sh", str(SCRIPT)]
     with _log().open("w", encoding="utf-8") as log:
-        subprocess.Popen(command, env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                         start_new_session=True)  # fmt: skip
+        return subprocess.Popen(command, env=environment, cwd="/", stdin=subprocess.DEVNULL,
+                                stdout=log, stderr=log, start_new_session=True)  # fmt: skip
 
 
-def _await() -> None:
+def _await(alive: Callable[[], bool]) -> None:
     """Wait until the engine answers; EngineError if it ends or takes too long."""
-    begin = time.monotonic()
+    deadline = time.monotonic() + START_SECONDS
     while not answers():
-        waited = time.monotonic() - begin
-        # The record of the first process appears a moment after the start.
-        if waited > START_SECONDS or (waited > 2 and running() is None):
+        if not alive() or time.monotonic() > deadline:
             raise EngineError(f"the private Docker engine does not start: {_last_words()}; see {_log()}")
         time.sleep(0.05)
 
 
 def _end(pid: int) -> None:
     """End the engine: containers first, by dockerd; the kernel ends what is left with `pid`."""
-    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while running() == pid and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if running() == pid:
-        os.kill(pid, signal.SIGKILL)
+    wanted = signal.SIGTERM
     while running() == pid:
-        time.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, wanted)
+        while running() == pid and time.monotonic() < deadline:
+            time.sleep(0.05)
+        wanted = signal.SIGKILL
 
 
 def _clear(root: Path) -> None:
@@ -211,7 +181,9 @@ def _clear(root: Path) -> None:
         _link().unlink()
     for group in [*Path("/sys/fs/cgroup").glob(name()), *Path("/sys/fs/cgroup").glob(f"*/{name()}")]:
         for folder, _, _ in os.walk(group, topdown=False):
-            Path(folder).rmdir()
+            # A group that is in use still costs nothing and goes with the next stop.
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def _last_words() -> str:

@@ -29,6 +29,19 @@ def location() -> Path:
     return paths.folder("engine") / f"root-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
 
 
+def current() -> Path:
+    """Return the root file system of the engine that was started last, else where it will be."""
+    link = paths.folder("engine") / "current"
+    return link.resolve() if link.exists() else location()
+
+
+def use(root: Path) -> None:
+    """Note that the engine that starts now has this root file system."""
+    link = paths.folder("engine") / "current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(root.name)
+
+
 def ensure() -> Path:
     """Return the root file system, made first if it is missing; EngineError where it cannot be."""
     root = location()
@@ -37,9 +50,7 @@ def ensure() -> Path:
     try:
         with console.step("Making a private Docker engine from Debian packages (once, about a minute)"):
             bootstrap(
-                Bootstrap(
-                    suite=SUITE, output=root, include=PACKAGES, dpkgopts=_DPKG, log=paths.log("engine-root")
-                )
+                Bootstrap(suite=SUITE, output=root, include=PACKAGES, dpkgopts=_DPKG, log=paths.log("engine-root"))
             )
     except AptError as error:
         raise EngineError(f"no Docker engine answers, and none can be brought: {error}; {INSTALL}") from error
@@ -51,7 +62,7 @@ def ensure() -> Path:
 
 def tools() -> Path:
     """Return a folder with Debian's docker client and buildx plugin, for any Linux user."""
-    root = location()
+    root = current()
     if root.is_dir():
         return root
     try:
