@@ -111,6 +111,7 @@ class _Runner:
     def _write(self) -> None:
         """Write the Dockerfiles and the definition that bake reads."""
         builds = [one.build for one in self._plan]
+        bake.archive(builds[0], _folder()).parent.mkdir(parents=True, exist_ok=True)
         for build in builds:
             paths.write_whole(bake.dockerfile_folder(build, _folder()) / "Dockerfile", build.dockerfile)
         text = json.dumps(definition(builds, self._matrix.repository, self._engine.platform), indent=2)

@@ -35,18 +35,33 @@ class Trace:
         self.ran = False
         """Whether any step did work, rather than come from the cache."""
         self._log = log
+        self._event = ""
         self._names: dict[str, str] = {}
         self._partial: dict[str, str] = {}
 
     def feed(self, line: str) -> None:
-        """Take one line of buildx's standard error."""
-        try:
-            event = json.loads(line)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
-            self._plain(line)
-            return
+        """Take one line of buildx's standard error.
+
+        Old versions of buildx print an event over many lines, newer ones each on one line.
+        """
+        self._event += line
+        if not self._event.startswith("{"):
+            self._flush_plain()
+        elif line.rstrip() == "}" or self._event == line:
+            try:
+                event = json.loads(self._event)
+            except ValueError:
+                if line.rstrip() == "}":
+                    self._flush_plain()
+                return
+            self._event = ""
+            self._take(event)
+
+    def _flush_plain(self) -> None:
+        text, self._event = self._event, ""
+        self._plain(text)
+
+    def _take(self, event: dict[str, Any]) -> None:
         for vertex in event.get("vertexes") or ():
             self._vertex(vertex)
         for entry in event.get("logs") or ():
@@ -127,7 +142,7 @@ class Board:
                 row = self._rows[name]
                 row[0], row[1], row[2] = "building", text, row[2] or time.monotonic()
         if changed and self._live is None:
-            say(f"{', '.join(changed)}: {text}")
+            say(f"{', '.join(changed)}: {text}{_elapsed(self._rows[changed[0]])}")
 
     def done(self, name: str, result: str) -> None:
         """Say how a build ended."""
@@ -152,4 +167,4 @@ class Board:
 def _elapsed(row: list[Any]) -> str:
     if row[2] is None:
         return ""
-    return f" {seconds((row[3] or time.monotonic()) - row[2])}"
+    return f" ({seconds((row[3] or time.monotonic()) - row[2])})"

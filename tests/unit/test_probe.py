@@ -21,6 +21,7 @@ def header(*, kind=3, machine=62, bits=2, order=1):
         (b"#!/bin/sh\n" + b"x" * 40, None),
         (b"", None),
     ],
+    ids=["amd64", "s390x", "arm", "object file", "script", "empty"],
 )
 def test_elf_header(tmp_path, content, expected):
     """Programs and libraries are told from object files, scripts and empty files, in either byte order."""

@@ -56,7 +56,8 @@ def test_slim_installs_no_compiler_and_copies_no_tk(ours):
     """Behind the compile stage, slim has runtime packages only."""
     for image in ours.images:
         final = render.dockerfile(image, ours.catalog).rpartition("\nFROM ")[2]
-        building = {"gcc", "make", "tk-dev"} & set(final.split())
+        lines = [line for line in final.splitlines() if not line.startswith("#")]
+        building = {"gcc", "make", "tk-dev"} & set(" ".join(lines).split())
         assert bool(building) == (image.variant == "full"), image.id
         assert ("/install/tk/" in final) == (image.variant == "full"), image.id
 
