@@ -15,6 +15,10 @@ from kiln.errors import CommandError, EngineError
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 ANSWER_SECONDS = 20
+STORE_REMEDY = (
+    'put {"features": {"containerd-snapshotter": true}} into /etc/docker/daemon.json and restart dockerd '
+    "(images made before are hidden until it is taken out again)"
+)
 # What uname calls machines, and what Docker calls them.
 _PLATFORMS = {
     "x86_64": "linux/amd64", "amd64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64",
@@ -86,6 +90,14 @@ class Status:
     made: bool
     """Whether its root file system exists already."""
 
+    def __str__(self) -> str:
+        """Return the state as people read it, with what to type next."""
+        if self.pid is not None:
+            use = f"export DOCKER_HOST=unix://{self.socket}"
+            return f"the private engine runs (process {self.pid}): {use}\nlog: {self.log}"
+        made = "its root file system is made" if self.made else "it was not made yet"
+        return f"the private engine does not run ({made}); start it with `invoke engine.start`"
+
 
 def native_platform(architecture: str = "") -> str:
     """Return the platform of a kernel's architecture name, or of this machine's.
@@ -100,7 +112,7 @@ def native_platform(architecture: str = "") -> str:
 
 
 def find() -> Engine | None:
-    """Return the engine that the user's docker talks to, else the private one if it runs, else None.
+    """Return the engine that the user's docker talks to, else the private one if it runs.
 
     EngineError if the user named an engine (DOCKER_HOST, DOCKER_CONTEXT) that does not answer.
     """

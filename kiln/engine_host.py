@@ -9,6 +9,9 @@ from kiln import paths, process
 from kiln.engine_root import INSTALL
 from kiln.errors import CommandError, EngineError
 
+HIDDEN = ("run", "usr")
+"""The host's folders at `/` that the engine does not see, for it has its own."""
+
 
 def check() -> None:
     """Raise EngineError where no engine can be run, with what to do instead."""
@@ -17,7 +20,9 @@ def check() -> None:
         raise EngineError(f"{nothing} none can be brought on {sys.platform}; {INSTALL}")
     if os.geteuid() != 0:
         raise EngineError(f"{nothing} only root can start a private one; {INSTALL}")
-    data = paths.folder("engine", "data")
+    data = paths.folder("engine", "data").resolve()
+    if data.parts[1] in HIDDEN:
+        raise EngineError(f"{data}: the private engine has its own /{data.parts[1]}; set KILN_HOME to another folder")
     try:
         process.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", data])
     except CommandError as error:

@@ -1,6 +1,6 @@
 # The first process of the private engine: makes its mounts, then waits for dockerd.
 # It runs in mount and process namespaces of its own, so that its end ends all of the engine.
-# Set by Kiln: ROOT, RUN and DATA (folders), and the proxies of the user.
+# Set by Kiln: ROOT and RUN (folders), and the network settings of the user.
 set -eu
 trap 'exit 1' TERM
 
@@ -10,19 +10,23 @@ read -r stat < /proc/self/stat
 printf '%s %s\n' "$boot" "$stat" > "$RUN/.init.part"
 mv "$RUN/.init.part" "$RUN/init"
 
-mount --bind "$ROOT" "$ROOT"
-mount -t proc proc "$ROOT/proc"
-mount --rbind /sys "$ROOT/sys"
-mount --rbind /dev "$ROOT/dev"
-mount --bind "$RUN" "$ROOT/run"
-mount -t tmpfs tmpfs "$ROOT/tmp"
-mkdir -p "$ROOT/var/lib/docker"
-mount --bind "$DATA" "$ROOT/var/lib/docker"
-cd "$ROOT"
-# Both roots at one place, then the upper one, the host's, is let go.
-pivot_root . .
-umount -l .
+# The host's folders stay in sight, at their places, for containers that mount some of them. Its
+# programs and run-time files give way: to Debian's Docker, and to a run folder of the engine's own.
+mount -t proc proc /proc
+resolver=$(readlink -f /etc/resolv.conf || :)
+case $resolver in
+    /run/*) mkdir -p "$RUN/${resolver#/run/}" && rmdir "$RUN/${resolver#/run/}"
+            cp "$ROOT/etc/resolv.conf" "$RUN/${resolver#/run/}" ;;
+    /*) mount --bind "$ROOT/etc/resolv.conf" "$resolver" ;;
+esac
+# containerd makes a folder in /opt.
+cd "$RUN"
+mkdir opt work
+mount -t overlay -o lowerdir=/opt,upperdir=opt,workdir=work overlay /opt
 cd /
+mount --bind "$RUN" /run
+mount --bind "$ROOT/etc/alternatives" /etc/alternatives
+mount --bind "$ROOT/usr" /usr
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH

@@ -103,11 +103,12 @@ def identity(stat: str) -> tuple[int, int]:
     return int(stat.split(" ", 1)[0]), int(fields[19])
 
 
-def daemon(network: engine_network.Network) -> dict[str, object]:
+def daemon(network: engine_network.Network, data: Path) -> dict[str, object]:
     """Return dockerd's configuration."""
     lower, upper = network.halves
     return {
         "hosts": ["unix:///run/docker.sock"],
+        "data-root": str(data),
         "group": "root",
         "pidfile": "/run/docker.pid",
         "features": {"containerd-snapshotter": True},
@@ -135,17 +136,19 @@ def _launch(root: Path) -> subprocess.Popen[bytes]:
     run.chmod(0o711)
     if address().parent != run:
         _link().symlink_to(run)
-    engine_root.lend_host_files(root)
+    engine_root.lend_resolver(root)
     network = engine_network.up(root, name(), _network_record())
-    paths.write_whole(run / "daemon.json", json.dumps(daemon(network), indent=1))
+    paths.write_whole(run / "daemon.json", json.dumps(daemon(network, paths.folder("engine", "data")), indent=1))
     environment = {key: os.environ[key] for key in _PROXIES if key in os.environ}
     environment |= {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROOT": str(root), "RUN": str(run),
-        "DATA": str(paths.folder("engine", "data")),
+        "SSL_CERT_FILE": str(engine_root.certificates(root)),
         # dockerd then leaves the host's AppArmor alone; its profile cannot be loaded from here.
         "container": "kiln",
     }  # fmt: skip
-    command = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "sh", str(SCRIPT)]
+    # Mounts of the host reach the engine, its own never the host.
+    spaces = ["--mount", "--propagation", "slave", "--pid", "--ipc", "--uts"]
+    command = ["unshare", *spaces, "--fork", "--kill-child", "sh", str(SCRIPT)]
     with _log().open("w", encoding="utf-8") as log:
         return subprocess.Popen(command, env=environment, cwd="/", stdin=subprocess.DEVNULL,
                                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip

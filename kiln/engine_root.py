@@ -71,13 +71,19 @@ def tools() -> Path:
         raise EngineError(f"docker or its buildx plugin is missing here, and {error}; {INSTALL}") from error
 
 
-def lend_host_files(root: Path) -> None:
-    """Copy the host's name servers, hosts and certificate bundle in, as they are now."""
-    _copy(_resolver(), root / "etc/resolv.conf")
-    _copy(Path("/etc/hosts"), root / "etc/hosts")
-    configured = Path(os.environ.get("SSL_CERT_FILE") or "/nonexistent")
-    bundle = configured if configured.is_file() else Path("/", _CERTIFICATES)
-    _copy(bundle, root / _CERTIFICATES)
+def certificates(root: Path) -> Path:
+    """Return the certificate bundle that the host's programs trust, else Debian's own."""
+    configured = os.environ.get("SSL_CERT_FILE")
+    candidates = [Path(configured)] if configured else []
+    candidates.append(Path("/", _CERTIFICATES))
+    return next((path for path in candidates if path.is_file()), root / _CERTIFICATES)
+
+
+def lend_resolver(root: Path) -> None:
+    """Copy the host's name servers, as they are now, to where the engine's first process takes them from."""
+    source = _resolver()
+    text = source.read_text(encoding="utf-8") if source.is_file() else ""
+    paths.write_whole(root / "etc/resolv.conf", text)
 
 
 def name_servers(text: str) -> list[str]:
@@ -92,10 +98,3 @@ def _resolver() -> Path:
     servers = name_servers(host.read_text(encoding="utf-8")) if host.exists() else []
     local = all(server.startswith("127.") or server == "::1" for server in servers)
     return _RESOLVED if local and _RESOLVED.exists() else host
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a host's file if there is one; the target is a file of its own, never a link."""
-    if source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        paths.write_whole(target, source.read_bytes())

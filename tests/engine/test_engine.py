@@ -78,6 +78,7 @@ def traces() -> dict[str, object]:
         "groups": list(Path("/sys/fs/cgroup").glob(f"**/{name}")),
         "processes": [path for path in Path("/proc").glob("[0-9]*") if _of(path, str(engine_root.location()))],
         "record": (engine_root.location().parent / "network.json").exists(),
+        "folders": [[path.name for path in Path(folder).iterdir()] for folder in ("/etc", "/opt", "/var/lib")],
         "link": Path("/run", name).exists(),
     }
 
@@ -120,11 +121,16 @@ def test_simultaneous_starts_give_one_engine() -> None:
 
 
 def _is_dockerd(process: Path) -> bool:
-    try:
-        here = (process / "root").stat().st_ino == engine_root.location().stat().st_ino
-        return here and (process / "comm").read_text().strip() == "dockerd"
-    except OSError:
-        return False
+    return _of(process, str(engine_root.location())) and (process / "comm").read_text().strip() == "dockerd"
+
+
+def test_containers_mount_the_hosts_files(image: str, tmp_path: Path) -> None:
+    """A file of the host appears in a container that mounts it, wherever it is."""
+    running = engine.bring()
+    (tmp_path / "here").write_text("seen\n")
+    for source in (tmp_path / "here", Path("/etc/hostname"), Path(__file__)):
+        out = docker(running, "run", "--rm", "--volume", f"{source}:/there:ro", image, "cat", "/there")
+        assert out == source.read_text()
 
 
 def test_containers_reach_the_hosts_network(image: str) -> None:

@@ -1,6 +1,7 @@
 """What is computed around an engine: its platforms, its network, its processes' names."""
 
 import ipaddress
+from pathlib import Path
 
 import pytest
 
@@ -60,8 +61,9 @@ def test_a_host_without_a_free_range_is_an_error():
 
 
 def test_the_bridge_and_the_users_networks_share_the_range():
-    configuration = engine_private.daemon(NETWORK)
+    configuration = engine_private.daemon(NETWORK, Path("/home/engine/data"))
     assert NETWORK.gateway == "198.18.160.1/21"
+    assert configuration["data-root"] == "/home/engine/data"
     assert configuration["bridge"] == "kiln-0000000a"
     assert configuration["fixed-cidr"] == "198.18.160.0/21"
     assert configuration["default-address-pools"] == [{"base": "198.18.168.0/21", "size": 26}]
