@@ -7,36 +7,25 @@ A check is a function that takes some of the fixtures `image`, `record`, `facts`
 `config`, `expect` and testinfra's `host`. The first `facts` of an image start its container.
 """
 
-import datetime
+import pickle
 import sys
 import types
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from kiln import catalog, container, matrix, records
+from kiln import container
 from kiln import engine as engines
 from kiln.errors import KilnError
-from tests.images import cases
+from tests.images import plan
+from tests.images.cases import Case
+from tests.images.plan import State
 from tests.images.subject import Subject, use_engine
 
+_STATE = pytest.StashKey[State]()
 _NO_CALL = types.SimpleNamespace(params={})
-_STATE = pytest.StashKey["State"]()
-
-
-class State:
-    """What one process of a test run knows: the engine, the cases and how their checks ended."""
-
-    def __init__(self, config, engine, token, found):
-        self.engine = engine
-        self.token = token
-        self.cases = found
-        self.subjects = {}
-        self.total = Counter()
-        self.ended = {case.id: {} for case in found}
-        self.storing = not config.option.image
+_spent = {}
 
 
 def pytest_addoption(parser):
@@ -55,15 +44,20 @@ def pytest_configure(config):
 def pytest_cmdline_main(config):
     """Plan before pytest starts, so that a user's mistake is one line."""
     option = config.option
-    if option.help or option.version or hasattr(config, "workerinput"):
+    if option.help or option.version:
         return None
     if option.numprocesses and option.dist in ("no", "load"):
         # All checks of an image go to one worker, so that its container is made once.
         option.dist = "loadgroup"
-    # What is skipped after an image's first failure is not worth a line each.
-    option.reportchars = "fE"
     globs = [arg for arg in config.args if not Path(arg.split("::")[0]).exists()]
     config.args = [arg for arg in config.args if arg not in globs] or [str(Path(__file__).parent)]
+    if hasattr(config, "workerinput"):
+        # Settings that the first process made do not get here.
+        option.loadgroup = True
+        config.stash[_STATE] = State(*pickle.loads(config.workerinput["kiln"]))  # noqa: S301 - just written by us
+        return None
+    # What is skipped after an image's first failure is not worth a line each.
+    option.reportchars = "fE"
     try:
         return _plan(config, globs)
     except KilnError as error:
@@ -73,57 +67,25 @@ def pytest_cmdline_main(config):
 
 def _plan(config, globs):
     """Choose the cases; return an exit code if there is nothing left to do."""
-    family = matrix.expand(catalog.load(config.option.versions), str(config.option.versions))
-    found = records.every(family.repository)
-    if not config.option.image and not found:
-        cases.recorded(family, found, globs=globs, platforms=config.option.platform, native="")
+    plan.check_recorded(config.option, globs)
     engine = engines.bring()
-    chosen = _cases(config, family, globs, engine)
-    before = [] if config.option.force else [case for case in chosen if case.passed_before]
-    for case in before:
-        sys.stdout.write(f"{case.id}: passed these tests before; --force tests it again\n")
-    chosen = [case for case in chosen if case not in before]
+    chosen = plan.runnable(plan.choose(config.option, globs, engine), engine)
+    if not config.option.force:
+        chosen = plan.untested(chosen)
     if not chosen:
         return 0
     stack = ExitStack()
     config.add_cleanup(stack.close)
-    _start(config, engine, stack.enter_context(container.lease(engine)), chosen)
-    return None
-
-
-def _cases(config, family, globs, engine):
-    option, native = config.option, engine.platforms[0]
-    if option.image:
-        platform = (option.platform or [native])[0]
-        return [cases.named(family, option.image, option.image_id or "", platform, native=native)]
-    found = records.every(family.repository)
-    chosen = cases.recorded(family, found, globs=globs, platforms=option.platform, native=native)
-    for case in chosen:
-        if case.platform not in engine.platforms:
-            sys.stdout.write(f"{case.id}: this engine cannot run {case.platform}; `invoke doctor` says how it could\n")
-    return [case for case in chosen if case.platform in engine.platforms]
-
-
-def _start(config, engine, token, chosen):
     use_engine(engine)
-    config.stash[_STATE] = State(config, engine, token, chosen)
+    config.stash[_STATE] = State(engine, stack.enter_context(container.lease(engine)), chosen)
+    return None
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
     """Hand a worker of pytest-xdist what this process has planned."""
     state = node.config.stash[_STATE]
-    node.workerinput["kiln"] = {"token": state.token, "cases": [case.id for case in state.cases]}
-
-
-def pytest_sessionstart(session):
-    """In a worker, find again what was planned."""
-    given = getattr(session.config, "workerinput", {}).get("kiln")
-    if given:
-        engine = engines.bring()
-        family = matrix.expand(catalog.load(session.config.option.versions))
-        chosen = [case for case in _cases(session.config, family, [], engine) if case.id in given["cases"]]
-        _start(session.config, engine, given["token"], chosen)
+    node.workerinput["kiln"] = pickle.dumps((state.engine, state.token, state.cases))
 
 
 def pytest_generate_tests(metafunc):
@@ -136,14 +98,17 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("case", params, scope="session", indirect=True)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Count the checks of each image: a result is stored if all of them ran."""
+    """Put the checks of an image together, so that it has one container, and count them."""
     state = config.stash.get(_STATE, None)
     # A check of a variant that no chosen image has is there without a case.
-    items[:] = [item for item in items if not _has_case(item) or isinstance(item.callspec.params["case"], cases.Case)]
-    for item in items:
-        if state and _has_case(item):
-            state.total[item.callspec.params["case"].id] += 1
+    items[:] = [item for item in items if not _has_case(item) or isinstance(item.callspec.params["case"], Case)]
+    if state:
+        # pytest's own order goes by each check's own list of images, and those lists differ.
+        order = [case.id for case in state.cases]
+        items.sort(key=lambda item: order.index(item.callspec.params["case"].id) if _has_case(item) else -1)
+        state.total.update(item.callspec.params["case"].id for item in items if _has_case(item))
 
 
 def _has_case(item):
@@ -157,36 +122,9 @@ def pytest_runtest_makereport(item):
     state = item.config.stash.get(_STATE, None)
     if state and _has_case(item):
         case = item.callspec.params["case"]
-        _note(state, case, item, report)
         report.user_properties.append(("image", case.id))
+        state.note(case, item.originalname, report)
     return report
-
-
-def _note(state, case, item, report):
-    ended, name = state.ended[case.id], item.originalname
-    if report.failed or report.when == "call" or report.skipped:
-        ended[name] = "failed" if report.failed or ended.get(name) == "failed" else report.outcome
-    if report.when == "teardown" and len(ended) == state.total[case.id]:
-        subject = state.subjects.get(case.id)
-        if subject:
-            report.user_properties.append(("kiln", {**subject.seconds, "execs": subject.execs}))
-        if state.storing and case.record:
-            _store(case, ended)
-
-
-def _store(case, ended):
-    failed = tuple(sorted(name for name, outcome in ended.items() if outcome == "failed"))
-    passed = sum(outcome == "passed" for outcome in ended.values())
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    records.save_result(
-        records.Result(
-            id=case.image.id, platform=case.platform, digest=case.record.digest, tests=case.tests,
-            passed=passed, failed=failed, tested=now,
-        )
-    )  # fmt: skip
-
-
-_spent = {}
 
 
 def pytest_runtest_logreport(report):
@@ -199,10 +137,9 @@ def pytest_runtest_logreport(report):
 def pytest_terminal_summary(terminalreporter):
     """Say what each image took: the container's start is the engine's work, the rest is ours."""
     for name, spent in sorted(_spent.items()):
-        start = spent.get("start", 0)
-        rest = sum(value for key, value in spent.items() if key not in ("start", "execs"))
-        execs = spent["execs"]
-        terminalreporter.write_line(f"{name}: container {start:.1f} s, checks {rest:.1f} s, {execs} docker exec")
+        execs = spent.pop("execs")
+        parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in spent.items())
+        terminalreporter.write_line(f"{name}: {parts}; {execs} docker exec")
 
 
 @pytest.fixture(scope="session")

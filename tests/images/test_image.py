@@ -118,13 +118,13 @@ def test_modules(expect_none, facts):
 @pytest.mark.variant("full")
 def test_tkinter(expect, facts):
     """Tk is in the full image."""
-    expect("version of Tcl", "8.6", facts["tkinter"][:3])
+    expect("version of Tcl", "8.6", facts["tk"][:3])
 
 
 @pytest.mark.variant("slim")
 def test_no_tkinter(expect, facts):
     """Tk, and with it X11, is not in the slim image."""
-    expect("`import tkinter`", "ModuleNotFoundError: No module named '_tkinter'", facts["tkinter"])
+    expect("`import tkinter`", "ModuleNotFoundError: No module named '_tkinter'", facts["tk"])
 
 
 def test_no_test_modules(expect_none, facts):
