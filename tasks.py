@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from invoke import Collection, Exit
+from invoke.collection import Collection
+from invoke.exceptions import Exit
 
 from kiln import cli
 from kiln.cli import command, out
@@ -94,7 +95,8 @@ def engine_start(_: Any) -> None:
     """Start Kiln's private Docker engine, where none answers."""
     from kiln import engine
 
-    out(engine.start())
+    engine.start()
+    out(str(engine.status()))
 
 
 @command(name="stop")
@@ -102,7 +104,7 @@ def engine_stop(_: Any) -> None:
     """Stop Kiln's private Docker engine."""
     from kiln import engine
 
-    out(engine.stop())
+    out("stopped the private engine" if engine.stop() else "the private engine did not run")
 
 
 @command(name="status")
@@ -110,7 +112,7 @@ def engine_status(_: Any) -> None:
     """Tell which engine is used."""
     from kiln import engine
 
-    out(engine.status())
+    out(str(engine.status()))
 
 
 @command(help={"versions": _VERSIONS})

@@ -23,6 +23,8 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The base as a bake context: `oci-layout://...@sha256:...` or `docker-image://...`."""
     base_digest: str
     """`sha256:...` of the base's manifest or index."""
+    base_created: int = 0
+    """When the base was made, in seconds since 1970; none of its files is newer."""
     source: str
     """The folder that holds the source artifact and nothing else."""
     source_sha256: str
@@ -88,10 +90,15 @@ def definition(
         common = _common(build, folder, secrets)
         targets.setdefault(build.compile_target, {**common, "target": "compile", "output": ["type=cacheonly"]})
         name = reference(build.image.id, build.platform, repository=repository, native=native)
+        # The exporter takes newer times back to this one in every layer. The release's day would
+        # change the base's layer too, and no two releases would share it any more.
+        newest = max(epoch(build.image.release), build.inputs.base_created)
         targets[build.target] = {
             **common,
             "labels": _labels(build),
-            "output": [f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true"],
+            "output": [
+                f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
+            ],
             # With --no-cache, the compile stage has just been made afresh by its own target.
             "no-cache-filter": ["python"],
         }

@@ -59,6 +59,8 @@ class Base:
     """The reference that people know it by: `debian:trixie-slim`."""
     origin: str
     """Where it is from, for people."""
+    created: int
+    """When it was made, in seconds since 1970; none of its files is newer."""
 
 
 def resolve(target: Target, platform: str, *, engine: registry.Client) -> Base:
@@ -71,11 +73,11 @@ def resolve(target: Target, platform: str, *, engine: registry.Client) -> Base:
         found = registry.look(registry.reference(target.base), engine)
         if found.digest:
             context = f"docker-image://{image}@{found.digest}"
-            return Base(context=context, digest=found.digest, name=image, origin="registry")
+            return Base(context=context, digest=found.digest, name=image, origin="registry", created=found.created)
     reason = found.reason if found else "KILN_BASES=bootstrap"
-    obstacle = _obstacle(target, platform)
-    if obstacle:
-        raise BaseError(f"{image} for {platform}: not from its registry ({reason}); {obstacle}")
+    reasons = obstacle(target, platform)
+    if reasons:
+        raise BaseError(f"{image} for {platform}: not from its registry ({reason}); {reasons}")
     return _bootstrapped(target, platform)
 
 
@@ -89,7 +91,7 @@ def available(target: Target, platform: str, *, engine: registry.Client | None =
         found = registry.look(reference, engine) if engine else registry.known(reference)
         if found and found.digest:
             return "registry"
-    return None if _obstacle(target, platform) else "bootstrap"
+    return None if obstacle(target, platform) else "bootstrap"
 
 
 def emulated(architecture: str, folder: Path = Path("/proc/sys/fs/binfmt_misc")) -> bool:
@@ -109,7 +111,7 @@ def _allowed(origin: str) -> bool:
     return chosen in ("", origin)
 
 
-def _obstacle(target: Target, platform: str) -> str:
+def obstacle(target: Target, platform: str) -> str:
     """Return why the base cannot be bootstrapped here and what to do, or nothing if it can."""
     architecture = ARCHITECTURES.get(platform)
     if not _allowed("bootstrap"):
@@ -131,9 +133,10 @@ def _obstacle(target: Target, platform: str) -> str:
 def _bootstrapped(target: Target, platform: str) -> Base:
     system = debian.System(suite=target.release, platform=platform, architecture=ARCHITECTURES[platform])
     layout = debian.layout(system)
-    digest = oci.images(layout)[0].digest
+    image = oci.images(layout)[0]
     day = datetime.fromtimestamp((layout / "index.json").stat().st_mtime, UTC).date()
     origin = f"bootstrapped from Debian's signed packages on {day}"
     if target.base.digest:
         origin += f", because the pinned {target.base.digest} cannot be pulled"
-    return Base(context=f"oci-layout://{layout}@{digest}", digest=digest, name=target.base.image, origin=origin)
+    context = f"oci-layout://{layout}@{image.digest}"
+    return Base(context=context, digest=image.digest, name=target.base.image, origin=origin, created=image.created)

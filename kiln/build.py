@@ -33,9 +33,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 def definition(builds: Iterable[Build], repository: str, native: str) -> dict[str, Any]:
     """Return the bake definition of some builds on this machine, whose engine's platform is `native`."""
-    return bake.definition(
-        builds, repository=repository, native=native, folder=_folder(), secrets=network.secrets()
-    )
+    return bake.definition(builds, repository=repository, native=native, folder=_folder(), secrets=network.secrets())
 
 
 def run(resolved: Iterable[Resolved], matrix: Matrix, engine: Engine, options: Options) -> list[Outcome]:

@@ -1,13 +1,15 @@
 """What every command shares: file globs as plain words, and errors as one line."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import invoke
+from invoke.exceptions import Exit
 from invoke.parser import parser
+from invoke.tasks import task
 
 from kiln.errors import KilnError
 
@@ -34,31 +36,31 @@ def _handle_globs(machine: parser.ParseMachine, token: str) -> None:
         _handle(machine, token)
 
 
-parser.ParseMachine.handle = _handle_globs  # type: ignore[method-assign]
+parser.ParseMachine.handle = _handle_globs  # type: ignore[method-assign, assignment] # see above
 
 
-def command(**options: Any) -> Callable[[Callable[..., None]], invoke.Task[Any]]:
+def command(**options: Any) -> Callable[[Callable[..., None]], Any]:
     """Make an invoke task of a function: a KilnError becomes one line and exit code 1.
 
     A parameter named `globs` takes all plain words, one named `platform` may be given repeatedly.
     """
 
-    def decorate(function: Callable[..., None]) -> invoke.Task[Any]:
+    def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
         def body(*args: Any, **kwargs: Any) -> None:
             try:
                 function(*args, **kwargs)
             except KilnError as error:
-                raise invoke.Exit(f"error: {error}", code=1) from None
+                raise Exit(f"error: {error}", code=1) from None
             except OSError as error:
                 place = f"{error.filename}: " if error.filename else ""
-                raise invoke.Exit(f"error: {place}{error.strerror or error}", code=1) from None
+                raise Exit(f"error: {place}{error.strerror or error}", code=1) from None
             except KeyboardInterrupt:
-                raise invoke.Exit("interrupted; the same command carries on from here", code=130) from None
+                raise Exit("interrupted; the same command carries on from here", code=130) from None
 
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         lists = [name for name in ("globs", "platform") if name in names]
-        return invoke.task(body, iterable=lists, positional=[], auto_shortflags=False, **options)
+        return task(body, iterable=lists, positional=[], auto_shortflags=False, **options)
 
     return decorate
 
@@ -85,5 +87,5 @@ def out(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - the interpreter flushes it at its end
         raise SystemExit(0) from None

@@ -56,7 +56,8 @@ def table(listed: list[dict[str, Any]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     buildable = sum(bool(row["sources"] and any(row["bases"].values())) for row in listed)
-    return "\n".join([*text, f"{len(listed)} images, {buildable} of them can be built from here"])
+    legend = f"{len(listed)} images, {buildable} of them can be built from here; (platform): its base cannot be had"
+    return "\n".join([*text, legend])
 
 
 def _here(platform: str, base: str | None) -> str:

@@ -3,6 +3,7 @@
 https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
 """
 
+import datetime
 import hashlib
 import json
 import shutil
@@ -75,6 +76,7 @@ class _Config(msgspec.Struct, kw_only=True):
     architecture: str
     os: str
     variant: str = ""
+    created: datetime.datetime | None = None
     config: _Settings = msgspec.field(default_factory=_Settings)
 
 
@@ -88,6 +90,8 @@ class Image:
     size: int
     """Compressed bytes: all layers and the configuration."""
     labels: Mapping[str, str]
+    created: int = 0
+    """When the image says that it was made, in seconds since 1970; 0 if it does not say."""
 
 
 def images(path: Path) -> list[Image]:
@@ -226,6 +230,7 @@ def _image(layout: _Layout, leaf: Descriptor) -> Image:
         digest=leaf.digest,
         size=manifest.config.size + sum(layer.size for layer in manifest.layers),
         labels=config.config.labels or {},
+        created=int(config.created.timestamp()) if config.created else 0,
     )
 
 

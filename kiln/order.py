@@ -23,7 +23,7 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
     return f"{_table(resolved)}\n{json.dumps(definition, indent=2)}"
 
 
-def build(
+def build(  # noqa: PLR0913 - what the command line gives
     matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options, *, push: bool, versions: str
 ) -> tuple[str, bool]:
     """Build what was asked for; return the summary and whether anything failed."""

@@ -99,7 +99,7 @@ def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) ->
     source = sources.fetch(image.release, matrix.catalog.sources, folder=options.sources)
     base = bases.resolve(image.target, wanted.platform, engine=engine)
     inputs = Inputs(
-        base=base.context, base_digest=base.digest, source=str(source.path.parent),
+        base=base.context, base_digest=base.digest, base_created=base.created, source=str(source.path.parent),
         source_sha256=source.artifact.sha256, revision=revision(image),
     )  # fmt: skip
     build = _build(wanted, matrix, inputs, options)

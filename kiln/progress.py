@@ -32,9 +32,7 @@ class Trace:
         """Write what the build prints to `log`, as people read it."""
         self.phase = "starting"
         self.error = ""
-        self.ran = False
-        """Whether any step did work, rather than come from the cache."""
-        self._log = log
+        self.log = log
         self._event = ""
         self._names: dict[str, str] = {}
         self._partial: dict[str, str] = {}
@@ -66,29 +64,27 @@ class Trace:
             self._vertex(vertex)
         for entry in event.get("logs") or ():
             self._output(entry)
-        self._log.flush()
+        self.log.flush()
 
     def _plain(self, line: str) -> None:
         """Take what is not an event: buildx's own words, the last of which is the error."""
-        self._log.write(line if line.endswith("\n") else f"{line}\n")
+        self.log.write(line if line.endswith("\n") else f"{line}\n")
         if line.strip():
             self.error = line.strip().removeprefix("ERROR: ")
 
     def _vertex(self, vertex: dict[str, Any]) -> None:
         digest, name = vertex["digest"], vertex.get("name", "")
         if vertex.get("started") and digest not in self._names:
-            self._log.write(f"== {name}\n")
+            self.log.write(f"== {name}\n")
             self.phase = _phase(name) or self.phase
         self._names[digest] = name
-        if vertex.get("completed") and not vertex.get("cached") and " RUN " in name:
-            self.ran = True
         if vertex.get("error"):
-            self._log.write(f"== {name}: {vertex['error']}\n")
+            self.log.write(f"== {name}: {vertex['error']}\n")
 
     def _output(self, entry: dict[str, Any]) -> None:
         """Log a step's output, and look in it for the phase that begins."""
         text = base64.b64decode(entry.get("data") or "").decode(errors="replace")
-        self._log.write(text)
+        self.log.write(text)
         # A mark may come in two pieces.
         seen = self._partial.get(entry["vertex"], "") + text
         self._partial[entry["vertex"]] = seen.rpartition("\n")[2]

@@ -1,5 +1,7 @@
 """What a registry says of an image, asked through buildx and remembered for minutes."""
 
+import datetime
+import json
 import os
 import subprocess
 import time
@@ -32,6 +34,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     at: float
     digest: str = ""
+    created: int = 0
+    """When the newest of its platforms was made, in seconds since 1970."""
     reason: str = ""
 
 
@@ -59,7 +63,7 @@ def look(name: str, client: Client) -> Found:
 
 
 def _ask(name: str, client: Client) -> Found:
-    command = client.buildx("imagetools", "inspect", "--format", "{{.Manifest.Digest}}", name)
+    command = client.buildx("imagetools", "inspect", "--format", "{{json .}}", name)
     try:
         done = subprocess.run(
             command, env={**os.environ, **client.env}, capture_output=True, text=True, timeout=ASK_SECONDS,
@@ -69,7 +73,22 @@ def _ask(name: str, client: Client) -> Found:
         return Found(at=time.time(), reason=str(error))
     if done.returncode:
         return Found(at=time.time(), reason=(done.stderr.strip().splitlines() or ["buildx failed"])[-1])
-    return Found(at=time.time(), digest=done.stdout.strip())
+    try:
+        return parse(done.stdout, time.time())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Found(at=time.time(), reason=f"buildx answers in a form that is not known ({error!r})")
+
+
+def parse(text: str, now: float) -> Found:
+    """Return what `imagetools inspect --format '{{json .}}'` says: one configuration, or one a platform.
+
+    ValueError, KeyError, TypeError or AttributeError for another form.
+    """
+    answer = json.loads(text)
+    images = answer["image"] if "created" not in answer["image"] else {"": answer["image"]}
+    made = [datetime.datetime.fromisoformat(image["created"]) for image in images.values() if image.get("created")]
+    created = max((int(day.timestamp()) for day in made), default=0)
+    return Found(at=now, digest=answer["manifest"]["digest"], created=created)
 
 
 def _file() -> Path:

@@ -10,7 +10,7 @@ import pytest
 def _pure(monkeypatch, tmp_path):
     """Make processes and sockets raise, and keep state out of the user's cache folder."""
 
-    def refuse(*args, **kwargs):
+    def refuse(*args, **_):
         raise AssertionError(f"a unit test starts a process or opens a socket: {args}")
 
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)

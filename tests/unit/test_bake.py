@@ -47,7 +47,17 @@ def test_an_image_has_its_parts_from_here(builds, tmp_path):
     assert target["secret"] == ["id=ca.crt,src=/ca"]
     (output,) = target["output"]
     assert output.startswith(f"type=oci,dest={tmp_path}")
-    assert output.endswith("name=kiln/python:3.13.5-slim-trixie,rewrite-timestamp=true")
+    assert output.endswith("name=kiln/python:3.13.5-slim-trixie,rewrite-timestamp=true,source-date-epoch=1749600000")
+
+
+def test_the_base_layer_stays_as_it_is(builds, tmp_path):
+    """A base that is newer than the release is not taken back to the release's day."""
+    old = builds[0]
+    inputs = {name: getattr(old.inputs, name) for name in old.inputs.__struct_fields__} | {"base_created": 1800000000}
+    facts = {name: getattr(old, name) for name in old.__struct_fields__}
+    target = define([Build(**facts | {"inputs": Inputs(**inputs)})], tmp_path)[old.target]
+    assert target["output"][0].endswith("source-date-epoch=1800000000")
+    assert target["args"]["SOURCE_DATE_EPOCH"] == "1749600000"
 
 
 def test_another_platform_is_named_in_the_reference(builds, tmp_path):

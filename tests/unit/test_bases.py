@@ -46,7 +46,9 @@ def test_a_base_that_a_registry_has_is_taken_from_it():
     """The context pins what the registry answered."""
     _remember(digest=DIGEST)
 
-    expected = bases.Base(context=f"docker-image://{IMAGE}@{DIGEST}", digest=DIGEST, name=IMAGE, origin="registry")
+    expected = bases.Base(
+        context=f"docker-image://{IMAGE}@{DIGEST}", digest=DIGEST, name=IMAGE, origin="registry", created=0
+    )
     assert expected == bases.resolve(_target(), "linux/amd64", engine=_Silent())
     assert bases.available(_target(), "linux/amd64") == "registry"
 

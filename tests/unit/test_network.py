@@ -29,7 +29,7 @@ def test_secrets_are_files_only_the_user_reads(monkeypatch, tmp_path):
     assert shell == "export https_proxy='http://me:it'\"'\"'s@proxy.example.org:3128'\n"
 
 
-def test_pip_configuration_that_holds_elsewhere(monkeypatch):
+def test_pip_configuration_that_holds_elsewhere():
     """Indexes and time limits go along; folders and file URLs do not exist in a container."""
     listed = (
         "global.index-url='https://index.example.org/simple'\n"

@@ -37,7 +37,7 @@ def test_a_home_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
     """The message names the folder and the variable."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KILN_HOME", str(tmp_path / "file" / "x"))
-    with pytest.raises(KilnError, match="cannot make Kiln's folder .*set KILN_HOME"):
+    with pytest.raises(KilnError, match=r"cannot make Kiln's folder .*set KILN_HOME"):
         paths.home()
 
 

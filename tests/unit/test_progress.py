@@ -62,7 +62,7 @@ def test_the_log_is_for_people(trace):
     trace.feed(output("hello\n"))
     trace.feed(vertex("[compile 1/7] RUN x", completed="now", error="exit code: 2"))
     trace.feed("ERROR: failed to solve: exit code: 2\n")
-    assert trace._log.getvalue().splitlines() == [
+    assert trace.log.getvalue().splitlines() == [
         "== [compile 1/7] RUN x", "hello", "== [compile 1/7] RUN x: exit code: 2",
         "ERROR: failed to solve: exit code: 2",
     ]  # fmt: skip
@@ -70,7 +70,7 @@ def test_the_log_is_for_people(trace):
 
 
 def test_events_over_many_lines_are_read_too(trace):
-    """buildx 0.13 indents its events."""
+    """Version 0.13 of buildx indents its events."""
     event = json.loads(vertex("exporting to oci image format"))
     for line in json.dumps(event, indent=2).splitlines(keepends=True):
         trace.feed(line)

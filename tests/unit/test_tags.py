@@ -74,7 +74,7 @@ def test_as_published(tmp_path, day):
     """The Linux entries of a published library file have exactly our tags, in our order."""
     versions = json.loads((day / "versions.json").read_text())
     data = f.family(releases=[], targets={})
-    for series, facts in versions.items():
+    for facts in versions.values():
         variants = [name for name in (facts or {}).get("variants", []) if not name.startswith("windows/")]
         names = list(dict.fromkeys(name.removeprefix("slim-") for name in variants))
         if names:

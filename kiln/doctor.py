@@ -1,0 +1,105 @@
+"""What this machine has for building images, and what to do about what it lacks."""
+
+import shutil
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from kiln import bases, engine, engine_host, network, paths, plan, sources
+from kiln.engine import Engine
+from kiln.errors import KilnError
+from kiln.matrix import Matrix
+
+# An optimised compile and the images of two suites, with BuildKit's cache.
+ROOM_GB = 15
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    name: str
+    found: str
+    remedy: str = ""
+    """What to do; empty where all is well."""
+
+
+def report(matrix: Matrix) -> tuple[str, bool]:
+    """Return what was found as text, and whether the newest image can be built here."""
+    findings = [*_engine(), *_bases(matrix), *_sources(matrix), *_machine()]
+    try:
+        _, why = plan.default(matrix, engine.native_platform(), None)
+        verdict, well = f"`invoke build` builds {why}", not any(f.name == "engine" and f.remedy for f in findings)
+    except KilnError as error:
+        verdict, well = str(error), False
+    width = max(len(finding.name) for finding in findings)
+    lines = [f"{'--' if f.remedy else 'ok'}  {f.name:<{width}}  {_line(f)}" for f in findings]
+    return "\n".join([*lines, "", verdict]), well
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.found}; {finding.remedy}" if finding.remedy else finding.found
+
+
+def _engine() -> Iterator[Finding]:
+    try:
+        found = engine.find()
+    except KilnError as error:
+        yield Finding(name="engine", found=str(error), remedy="see above")
+        return
+    if found is not None:
+        yield from _engine_facts(found)
+        return
+    try:
+        engine_host.check()
+    except KilnError as error:
+        yield Finding(name="engine", found=str(error), remedy="nothing can be built until then")
+    else:
+        yield Finding(name="engine", found="none answers; Kiln brings one with the first build")
+
+
+def _engine_facts(found: Engine) -> Iterator[Finding]:
+    kind = "Kiln's private Docker" if found.private else "Docker"
+    yield Finding(name="engine", found=f"{kind} {found.server}, {found.platform}")
+    remedy = "" if found.containerd_store else engine.STORE_REMEDY
+    store = "containerd" if found.containerd_store else "classic, which keeps no manifests"
+    yield Finding(name="image store", found=store, remedy=remedy)
+    yield Finding(name="buildx", found=found.buildx_version)
+    yield Finding(name="platforms", found=", ".join(found.platforms))
+    others = [name for name in found.platforms if not name.startswith(found.platform)]
+    yield Finding(
+        name="emulation", found=", ".join(others) or "none",
+        remedy="" if others else "for other platforms, install qemu-user-static and binfmt-support",
+    )  # fmt: skip
+
+
+def _bases(matrix: Matrix) -> Iterator[Finding]:
+    """Tell for each target and platform from where its base comes, and why from nowhere."""
+    for name, target in matrix.catalog.targets.items():
+        origins = {platform: bases.available(target, platform) for platform in target.platforms}
+        found = ", ".join(f"{platform} ({origin})" for platform, origin in origins.items() if origin)
+        remedies = dict.fromkeys(bases.obstacle(target, p) for p, origin in origins.items() if not origin)
+        lacking = ", ".join(platform for platform, origin in origins.items() if not origin)
+        yield Finding(
+            name=f"base {name}", found=found or "none",
+            remedy=f"not {lacking}: {'; '.join(remedies)}" if lacking else "",
+        )  # fmt: skip
+
+
+def _sources(matrix: Matrix) -> Iterator[Finding]:
+    releases = {image.release.version: image.release for image in matrix.images}
+    here = {v: sources.available(release, matrix.catalog.sources) for v, release in releases.items()}
+    lacking = [version for version, origin in here.items() if not origin]
+    yield Finding(
+        name="sources", found=", ".join(f"{v} ({origin})" for v, origin in here.items() if origin) or "none",
+        remedy=f"not to be had: {', '.join(lacking)}; bring them with --sources DIR, or name a mirror in "
+        "versions.json ($.sources.mirrors)" if lacking else "",
+    )  # fmt: skip
+
+
+def _machine() -> Iterator[Finding]:
+    free = shutil.disk_usage(paths.home()).free / 1e9
+    remedy = "" if free >= ROOM_GB else f"free some: builds need about {ROOM_GB} GB, or set KILN_HOME elsewhere"
+    yield Finding(name="disk", found=f"{free:.0f} GB free at {paths.home()}", remedy=remedy)
+    bundle = network.bundle()
+    yield Finding(name="certificates", found=str(bundle) if bundle else "no bundle found; pip's own is used")
+    yield Finding(name="proxies", found=", ".join(network.proxies()) or "none")
