@@ -128,7 +128,7 @@ def foresee(wanted: Wanted, matrix: Matrix, options: Options) -> Resolved:
 def _build(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
     return Build(
         image=wanted.image, platform=wanted.platform, inputs=inputs, quick=options.quick,
-        compile_key=render.compile_key(wanted.image, wanted.platform, matrix.catalog),
+        compile_key=render.compile_key(wanted.image, wanted.platform),
         dockerfile=render.dockerfile(wanted.image, matrix.catalog),
     )  # fmt: skip
 

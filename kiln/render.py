@@ -3,16 +3,18 @@
 import datetime
 import difflib
 import hashlib
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-from msgspec import UNSET
+from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 
 from kiln import paths
 from kiln.errors import RenderError
 from kiln.matrix import Image, Matrix
-from kiln.model import Catalog, Release
+from kiln.model import Artifact, Catalog, Release
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
 FOLDER = "dockerfiles"
@@ -24,16 +26,15 @@ def dockerfile(image: Image, catalog: Catalog) -> str:
 
     Raises RenderError where a template is broken.
     """
-    return _render("Dockerfile.j2", image, catalog)
+    return _render("Dockerfile.j2", _facts(image, catalog), image.id)
 
 
-def compile_key(image: Image, platform: str, catalog: Catalog) -> str:
+def compile_key(image: Image, platform: str) -> str:
     """Return what decides the bytes of the compiled interpreter, as 12 hex digits.
 
     Images that share it have a byte-identical compile stage, so that one compile serves them all.
     """
-    stages = _render("compile.j2", image, catalog)
-    return hashlib.sha256(f"{platform}\n{stages}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{platform}\n{_stages(_compile(image))}".encode()).hexdigest()[:12]
 
 
 def epoch(release: Release) -> int:
@@ -42,9 +43,9 @@ def epoch(release: Release) -> int:
     return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp())
 
 
-def configure(image: Image) -> list[str]:
+def configure(image: Image) -> tuple[str, ...]:
     """Return the options of CPython's configure that every build of an image has."""
-    options = [
+    options = (
         "--enable-loadable-sqlite-extensions",
         "--enable-option-checking=fatal",
         "--enable-shared",
@@ -52,8 +53,8 @@ def configure(image: Image) -> list[str]:
         # Nobody embeds the static library; it costs a link and 60 MB that would be deleted.
         "--without-static-libpython",
         "--disable-test-modules",
-    ]
-    return [*options, "--disable-gil"] if image.flavour == "freethreaded" else options
+    )
+    return (*options, "--disable-gil") if image.flavour == "freethreaded" else options
 
 
 def files(matrix: Matrix) -> dict[str, str]:
@@ -100,39 +101,69 @@ def environment() -> Environment:
     """Return Jinja as all templates see it: an unknown variable is an error."""
     return Environment(
         loader=FileSystemLoader(paths.ROOT / "templates"), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False, auto_reload=False,
     )  # fmt: skip
 
 
-def _render(template: str, image: Image, catalog: Catalog) -> str:
+class _Compile(Struct, frozen=True, kw_only=True):
+    """What the templates know of the stages that the variants of a release share, and nothing else."""
+
+    artifact: Artifact
+    base: str
+    compile_packages: tuple[str, ...]
+    configure: tuple[str, ...]
+    distribution_family: str
+    epoch: int
+    letter: str
+    series: str
+    target: str
+    url: str
+
+
+def _compile(image: Image) -> _Compile:
+    release = image.release
+    artifact = release.artifacts[0]
+    return _Compile(
+        artifact=artifact,
+        base=_base(image),
+        compile_packages=tuple(image.target.packages.compile),
+        configure=configure(image),
+        distribution_family=_FAMILIES[image.target.distribution],
+        epoch=epoch(release),
+        letter="t" if image.flavour == "freethreaded" else "",
+        series=release.series,
+        target=image.target_name,
+        url=f"{PYTHON_ORG}/{release.parsed.base_version}/{artifact.file}",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _stages(facts: _Compile) -> str:
+    """Return the compile stage and those before it: asked for by each variant and each platform."""
+    return _render("compile.j2", asdict(facts), facts.target)
+
+
+def _render(template: str, facts: Mapping[str, object], name: str) -> str:
     try:
-        return environment().get_template(template).render(_facts(image, catalog))
+        return environment().get_template(template).render(facts)
     except TemplateError as error:
         where = getattr(error, "filename", None) or f"templates/{template}"
         line = getattr(error, "lineno", None)
-        raise RenderError(f"{where}{f':{line}' if line else ''}: {error} ({image.id}); correct the template") from error
+        raise RenderError(f"{where}{f':{line}' if line else ''}: {error} ({name}); correct the template") from error
 
 
 def _facts(image: Image, catalog: Catalog) -> dict[str, object]:
     """Return what the templates know of an image."""
     release, target = image.release, image.target
-    artifact = release.artifacts[0]
     extra = target.packages.full if image.variant == "full" else []
     return {
-        "artifact": artifact,
-        "base": _base(image),
-        "compile_packages": target.packages.compile,
-        "configure": configure(image),
         "description": catalog.variants[image.variant].description,
-        "epoch": epoch(release),
         "distribution_family": _FAMILIES[target.distribution],
         "labels": labels(image, catalog),
-        "letter": "t" if image.flavour == "freethreaded" else "",
         "packages": sorted({*target.packages.runtime, *extra}),
-        "series": release.series,
+        "stages": _stages(_compile(image)),
         "target": image.target_name,
         "title": f"Python {image.python} on {target.title}, {image.variant}",
-        "url": f"{PYTHON_ORG}/{release.parsed.base_version}/{artifact.file}",
         "variant": image.variant,
         "version": release.version,
     }
