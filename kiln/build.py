@@ -112,7 +112,7 @@ class _Runner:
         bake.archive(builds[0], _folder()).parent.mkdir(parents=True, exist_ok=True)
         for build in builds:
             paths.write_whole(bake.dockerfile_folder(build, _folder()) / "Dockerfile", build.dockerfile)
-        text = json.dumps(definition(builds, self._matrix.repository, self._engine.platform), indent=2)
+        text = bake.dumps(definition(builds, self._matrix.repository, self._engine.platform))
         self._definition = (
             _folder() / "definitions" / f"{time.strftime('%Y%m%dT%H%M%S')}-{hash(text) & 0xFFFF:04x}.json"
         )

@@ -1,11 +1,10 @@
 """`invoke build` from end to end: choose, say what and why, build, push, sum up."""
 
-import json
 from collections.abc import Sequence
 
+from kiln import bake, plan, publish
 from kiln import build as building
 from kiln import engine as engines
-from kiln import plan, publish
 from kiln.build import Outcome
 from kiln.console import say, seconds
 from kiln.engine import Engine
@@ -20,7 +19,7 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
     wanted = _wanted(matrix, globs, platforms, native, options)
     resolved = [plan.foresee(one, matrix, options) for one in wanted]
     definition = building.definition([one.build for one in resolved], matrix.repository, native)
-    return f"{_table(resolved)}\n{json.dumps(definition, indent=2)}"
+    return f"{_table(resolved)}\n{bake.dumps(definition)}"
 
 
 def build(  # noqa: PLR0913 - what the command line gives
