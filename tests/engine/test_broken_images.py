@@ -36,7 +36,7 @@ BREAK = {
     ),
     "careless": (
         """RUN chmod u+s /usr/bin/env && touch /usr/local/open && chmod 666 /usr/local/open \\
-    && echo secret > /etc/pip.conf && echo list > /var/lib/apt/lists/some_Packages \\
+    && touch /etc/pip.conf && echo list > /var/lib/apt/lists/some_Packages \\
     && rm -r /usr/local/lib/python3*/json/__pycache__ /usr/share/zoneinfo/Europe
 ENV TOKEN=secret
 LABEL further=label

@@ -46,14 +46,9 @@ def pytest_cmdline_main(config):
     option = config.option
     if option.help or option.version:
         return None
-    if option.numprocesses and option.dist in ("no", "load"):
-        # All checks of an image go to one worker, so that its container is made once.
-        option.dist = "loadgroup"
     globs = [arg for arg in config.args if not Path(arg.split("::")[0]).exists()]
     config.args = [arg for arg in config.args if arg not in globs] or [str(Path(__file__).parent)]
     if hasattr(config, "workerinput"):
-        # Settings that the first process made do not get here.
-        option.loadgroup = True
         config.stash[_STATE] = State(*pickle.loads(config.workerinput["kiln"]))  # noqa: S301 - just written by us
         return None
     # What is skipped after an image's first failure is not worth a line each.
@@ -75,10 +70,18 @@ def _plan(config, globs):
     if not chosen:
         return 0
     stack = ExitStack()
-    config.add_cleanup(stack.close)
+    config.add_cleanup(lambda: _end(stack))
     use_engine(engine)
     config.stash[_STATE] = State(engine, stack.enter_context(container.lease(engine)), chosen)
     return None
+
+
+def _end(stack):
+    """Remove what is left of this run's containers."""
+    try:
+        stack.close()
+    except KilnError as error:
+        sys.stderr.write(f"error: containers are left for the next run to remove: {error}\n")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -94,21 +97,39 @@ def pytest_generate_tests(metafunc):
     state = metafunc.config.stash.get(_STATE, None)
     marker = metafunc.definition.get_closest_marker("variant")
     chosen = [case for case in state.cases if not marker or case.image.variant in marker.args] if state else []
-    params = [pytest.param(case, id=case.id, marks=pytest.mark.xdist_group(case.id)) for case in chosen]
+    params = [pytest.param(case, id=case.id) for case in chosen]
     metafunc.parametrize("case", params, scope="session", indirect=True)
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Put the checks of an image together, so that it has one container, and count them."""
     state = config.stash.get(_STATE, None)
     # A check of a variant that no chosen image has is there without a case.
     items[:] = [item for item in items if not _has_case(item) or isinstance(item.callspec.params["case"], Case)]
     if state:
+        # All of them, before -k leaves some out: only a whole run is stored.
+        state.total.update(item.callspec.params["case"].id for item in items if _has_case(item))
+    yield
+    if state:
         # pytest's own order goes by each check's own list of images, and those lists differ.
         order = [case.id for case in state.cases]
         items.sort(key=lambda item: order.index(item.callspec.params["case"].id) if _has_case(item) else -1)
-        state.total.update(item.callspec.params["case"].id for item in items if _has_case(item))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Send all checks of an image to one worker, so that it has one container.
+
+    xdist's own `--dist loadgroup` does nothing with pytest 9.2, which computes ids of items itself.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByImage(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid.partition("[")[2] or nodeid
+
+    return ByImage(config, log)
 
 
 def _has_case(item):
@@ -155,7 +176,10 @@ def subject(request, case):
     made = Subject(case, state.engine, state.token)
     state.subjects[case.id] = made
     yield made
-    made.close()
+    try:
+        made.close()
+    except KilnError as error:
+        pytest.fail(f"{case.id}: its container is left for the next run to remove: {error}", pytrace=False)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ _SERIES = {
 # What builds and package managers leave behind; a folder is written with a slash at its end.
 LEFTOVERS = (
     r"/var/lib/apt/lists/(?!lock|partial/$|auxfiles/$).+|/var/cache/(apt/.*\.(deb|bin)|apk/.+|kiln/.*|ldconfig/.+|debconf/.*-old)"
-    r"|/var/lib/dpkg/.*-old|/var/log/(apt/.*|.*\.log)|/etc/apt/apt\.conf\.d/zz-kiln|/run/kiln/.*|/install/.*"
+    r"|/var/lib/dpkg/.*-old|/var/log/(apt/.+|.*\.log)|/etc/apt/apt\.conf\.d/zz-kiln|/run/kiln/.*|/install/.*"
     r"|/usr/src/.+|/tmp/.+|/var/tmp/.+|/root/\.(cache|config|local|wget-hsts|python_history|ash_history|bash_history).*"
 )
 

@@ -3,7 +3,7 @@
 Prints JSON as the probe does. `GIVEN`, on the line before, says whether C extensions can be built.
 """
 
-# ruff: noqa: T201 - its output is its answer
+
 
 import configparser
 import importlib

@@ -258,7 +258,7 @@ def test_labels(expect, case, config, record):
     if record:
         expect("label of a quick build", record.quick, found.get("io.kiln.quick") == "true")
     revision = found.get("org.opencontainers.image.revision", "0" * 40)
-    expect("revision is a commit", True, bool(re.fullmatch("[0-9a-f]{40,64}", revision)) or revision)
+    expect("revision is a commit", True, bool(re.fullmatch("[0-9a-f]{40,64}(-dirty)?", revision)) or revision)
 
 
 def test_platform(expect, case, subject):
