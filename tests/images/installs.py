@@ -3,12 +3,11 @@
 Prints JSON as the probe does. `GIVEN`, on the line before, says whether C extensions can be built.
 """
 
-
-
 import configparser
 import importlib
 import json
 import os
+import pathlib
 import subprocess
 import time
 import urllib.request
@@ -76,9 +75,18 @@ def guarded(group):
     return fact, error, time.monotonic() - begin
 
 
+def wait():
+    """Wait until the probe knows all of the image as it was built."""
+    end = time.monotonic() + 120
+    while GIVEN.get("told") and not pathlib.Path(GIVEN["told"]).exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def main():
     """Print what was installed and what failed."""
-    results = {"https": guarded(https), "wheel": guarded(wheel)}
+    results = {"https": guarded(https)}
+    wait()
+    results["wheel"] = guarded(wheel)
     if GIVEN.get("builds"):
         results["extension"] = guarded(extension)
     print(json.dumps({
