@@ -65,20 +65,23 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
         "all": "the whole matrix", "platform": "linux/arm64 and the like, or all; the engine's own if not given",
         "quick": "no profile-guided and link-time optimisation, for trying things",
         "dry_run": "print the plan and the bake definition", "push": "test, then push what passed with all its tags",
+        "allow_quick": "with --push: push --quick builds too, to try a pipeline and its registry in minutes",
         "builder": "the buildx builder to use", "jobs": "builds at once", "no_cache": "build everything anew",
         "sources": _SOURCES, "versions": _VERSIONS,
     }
 )  # fmt: skip
 def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, globs: Any, platform: Any, all: bool = False, quick: bool = False, dry_run: bool = False,
-    push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False, sources: str = "",
-    versions: str = cli.VERSIONS,
+    push: bool = False, allow_quick: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False,
+    sources: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Build images."""
     from kiln import order
     from kiln.plan import Options
 
-    options = Options(quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources))
+    options = Options(
+        quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources), allow_quick=allow_quick
+    )  # fmt: skip
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)
     if dry_run:
@@ -139,5 +142,22 @@ def readme(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
         raise Exit("error: README.md has drifted; run `invoke readme`", code=1)
 
 
-namespace = Collection(matrix, generate, sources, build, doctor, readme)
+@command(
+    help={
+        "globs": "plan, start, noop, tests; all of them where none is given", "runs": "how often each side is measured",
+        "json": "a file to write the figures to", "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def bench(_: Any, globs: Any, runs: int = 5, json: str = "", versions: str = cli.VERSIONS) -> None:
+    """Measure planning, start-up, builds with nothing to do, and image tests."""
+    from kiln import bench as module
+    from kiln import paths
+
+    report = module.run(globs, cli.matrix(versions), runs=runs, versions=versions)
+    if json:
+        paths.write_whole(Path(json), report.json())
+    out(str(report))
+
+
+namespace = Collection(matrix, generate, sources, build, doctor, readme, bench)
 namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))
