@@ -16,6 +16,9 @@ from msgspec import Struct
 from kiln.matrix import Image
 from kiln.render import epoch
 
+ARCHIVES = "archives"
+"""The folder, below a run's own, that OCI archives are written to."""
+
 
 class Inputs(Struct, frozen=True, kw_only=True):
     """What one build is made from, beside its Dockerfile."""
@@ -78,18 +81,21 @@ def slug(platform: str) -> str:
     return platform.replace("/", "-")
 
 
-def definition(
-    builds: Iterable[Build], *, repository: str, native: str, folder: Path, secrets: Mapping[str, str]
-) -> dict[str, Any]:
+def definition(  # noqa: PLR0913 - what every target needs
+    builds: Iterable[Build], *, repository: str, native: str, folder: Path, secrets: Mapping[str, str],
+    no_cache: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Return the bake definition of some builds.
 
     `native` is the engine's own platform, `folder` is where Dockerfiles and OCI archives lie;
-    `secrets` maps a secret's id to the file that holds it.
+    `secrets` maps a secret's id to the file that holds it. With `no_cache`, every stage is made
+    anew, and each compile stage still once.
     """
     targets: dict[str, Any] = {}
     for build in builds:
         common = _common(build, folder, secrets)
-        targets.setdefault(build.compile_target, {**common, "target": "compile", "output": ["type=cacheonly"]})
+        compiled = {**common, "target": "compile", "output": ["type=cacheonly"]}
+        targets.setdefault(build.compile_target, {**compiled, "no-cache": True} if no_cache else compiled)
         name = reference(build.image.id, build.platform, repository=repository, native=native)
         # The exporter takes newer times back to this one in every layer. The release's day would
         # change the base's layer too, and no two releases would share it any more.
@@ -100,9 +106,10 @@ def definition(
             "output": [
                 f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
             ],
-            # With --no-cache, the compile stage has just been made afresh by its own target.
-            "no-cache-filter": ["python"],
         }
+        if no_cache:
+            # Its compile stage has just been made anew, by a target of its own.
+            targets[build.target]["no-cache-filter"] = ["python"]
     return {"target": targets}
 
 
@@ -123,7 +130,7 @@ def dockerfile_folder(build: Build, folder: Path) -> Path:
 
 def archive(build: Build, folder: Path) -> Path:
     """Return where a build's OCI archive is written, for the engine to load."""
-    return folder / "archives" / f"{build.digest}.tar"
+    return folder / ARCHIVES / f"{build.digest}.tar"
 
 
 def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str, Any]:

@@ -72,13 +72,23 @@ def resolve(target: Target, platform: str, *, engine: registry.Client) -> Base:
     if _allowed("registry"):
         found = registry.look(registry.reference(target.base), engine)
         if found.digest:
-            context = f"docker-image://{image}@{found.digest}"
-            return Base(context=context, digest=found.digest, name=image, origin="registry", created=found.created)
+            return _pulled(image, found)
     reason = found.reason if found else "KILN_BASES=bootstrap"
     reasons = obstacle(target, platform)
     if reasons:
         raise BaseError(f"{image} for {platform}: not from its registry ({reason}); {reasons}")
-    return _bootstrapped(target, platform)
+    return _bootstrapped(target, debian.layout(_system(target, platform)))
+
+
+def at_hand(target: Target, platform: str) -> Base | None:
+    """Return the base that `resolve` would return as far as is known here; None if it must be asked for or made."""
+    found = registry.known(registry.reference(target.base)) if _allowed("registry") else None
+    if found and found.digest:
+        return _pulled(target.base.image, found)
+    if obstacle(target, platform):
+        return None
+    layout = debian.at_hand(_system(target, platform))
+    return _bootstrapped(target, layout) if layout else None
 
 
 def available(target: Target, platform: str, *, engine: registry.Client | None = None) -> str | None:
@@ -130,9 +140,16 @@ def obstacle(target: Target, platform: str) -> str:
     return ""
 
 
-def _bootstrapped(target: Target, platform: str) -> Base:
-    system = debian.System(suite=target.release, platform=platform, architecture=ARCHITECTURES[platform])
-    layout = debian.layout(system)
+def _system(target: Target, platform: str) -> debian.System:
+    return debian.System(suite=target.release, platform=platform, architecture=ARCHITECTURES[platform])
+
+
+def _pulled(image: str, found: registry.Found) -> Base:
+    context = f"docker-image://{image}@{found.digest}"
+    return Base(context=context, digest=found.digest, name=image, origin="registry", created=found.created)
+
+
+def _bootstrapped(target: Target, layout: Path) -> Base:
     image = oci.images(layout)[0]
     day = datetime.fromtimestamp((layout / "index.json").stat().st_mtime, UTC).date()
     origin = f"bootstrapped from Debian's signed packages on {day}"

@@ -2,23 +2,25 @@
 
 import datetime
 import json
+import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
-from kiln import bake, network, oci, paths, process, records
+from kiln import bake, network, oci, paths, process, records, store
 from kiln.bake import Build
+from kiln.buildx import Buildx
 from kiln.engine import Engine
 from kiln.errors import BuildError, KilnError
 from kiln.matrix import Matrix
 from kiln.plan import Options, Resolved
-from kiln.progress import Board, Trace
+from kiln.progress import Board
 from kiln.records import Record
+from kiln.workspace import Workspace, workspace
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -27,13 +29,24 @@ class Outcome(Struct, frozen=True, kw_only=True):
     name: str
     result: str
     """`built`, `up to date` or `failed`."""
+    seconds: float = 0
+    """How long it took this time."""
     record: Record | None = None
     error: str = ""
 
 
-def definition(builds: Iterable[Build], repository: str, native: str) -> dict[str, Any]:
-    """Return the bake definition of some builds on this machine, whose engine's platform is `native`."""
-    return bake.definition(builds, repository=repository, native=native, folder=_folder(), secrets=network.secrets())
+def definition(builds: Iterable[Build], matrix: Matrix, native: str, folder: Path, *, no_cache: bool) -> str:
+    """Write what some builds need to `folder`, and return the text of the bake definition that uses it.
+
+    `native` is the engine's own platform.
+    """
+    chosen = list(builds)
+    for build in chosen:
+        paths.write_whole(bake.dockerfile_folder(build, folder) / "Dockerfile", build.dockerfile)
+    targets = bake.definition(
+        chosen, repository=matrix.repository, native=native, folder=folder, secrets=network.secrets(), no_cache=no_cache
+    )
+    return bake.dumps(targets)
 
 
 def run(resolved: Iterable[Resolved], matrix: Matrix, engine: Engine, options: Options) -> list[Outcome]:
@@ -42,14 +55,11 @@ def run(resolved: Iterable[Resolved], matrix: Matrix, engine: Engine, options: O
     A failure ends the images that need what failed, and no other.
     """
     plan = list(resolved)
-    current = {} if options.no_cache else _up_to_date(plan, matrix, engine)
-    runner = _Runner([one for one in plan if one.build.name not in current], matrix, engine, options)
-    outcomes = {**current, **runner.run()}
+    outcomes = {} if options.no_cache else _up_to_date(plan, matrix, engine)
+    if rest := [one for one in plan if one.build.name not in outcomes]:
+        with workspace() as place:
+            outcomes |= _Runner(rest, matrix, engine, options, place).run()
     return [outcomes[one.build.name] for one in plan]
-
-
-def _folder() -> Path:
-    return paths.folder("builds")
 
 
 def _up_to_date(plan: Iterable[Resolved], matrix: Matrix, engine: Engine) -> dict[str, Outcome]:
@@ -74,7 +84,7 @@ def held_digests(engine: Engine, references: list[str]) -> dict[str, str]:
     """Return the manifest digests of the images that the engine holds, by reference."""
     done = subprocess.run(
         engine.docker("image", "inspect", "--format", "{{.Id}}|{{json .RepoTags}}", *references),
-        env=engine.env, capture_output=True, text=True, check=False,
+        env={**os.environ, **engine.env}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     held = {}
     for line in done.stdout.splitlines():
@@ -86,19 +96,21 @@ def held_digests(engine: Engine, references: list[str]) -> dict[str, str]:
 class _Runner:
     """One run of a plan. Each compile key's compile goes first, and its images after it."""
 
-    def __init__(self, plan: list[Resolved], matrix: Matrix, engine: Engine, options: Options) -> None:
+    def __init__(
+        self, plan: list[Resolved], matrix: Matrix, engine: Engine, options: Options, place: Workspace
+    ) -> None:
         self._plan = plan
         self._engine = engine
         self._matrix = matrix
-        self._options = options
+        self._jobs = options.jobs
+        self._folder = place.folder
         self._outcomes: dict[str, Outcome] = {}
-        self._children: set[subprocess.Popen[str]] = set()
         self._began: dict[str, float] = {}
+        text = definition([one.build for one in plan], matrix, engine.platform, place.folder, no_cache=options.no_cache)
+        paths.write_whole(place.folder / "definition.json", text)
+        self._buildx = Buildx(engine, place.folder / "definition.json", place, options.builder)
 
     def run(self) -> dict[str, Outcome]:
-        if not self._plan:
-            return {}
-        self._write()
         groups: dict[str, list[Resolved]] = {}
         for one in self._plan:
             groups.setdefault(one.build.compile_target, []).append(one)
@@ -106,21 +118,9 @@ class _Runner:
             self._schedule(groups)
         return self._outcomes
 
-    def _write(self) -> None:
-        """Write the Dockerfiles and the definition that bake reads."""
-        builds = [one.build for one in self._plan]
-        bake.archive(builds[0], _folder()).parent.mkdir(parents=True, exist_ok=True)
-        for build in builds:
-            paths.write_whole(bake.dockerfile_folder(build, _folder()) / "Dockerfile", build.dockerfile)
-        text = bake.dumps(definition(builds, self._matrix.repository, self._engine.platform))
-        self._definition = (
-            _folder() / "definitions" / f"{time.strftime('%Y%m%dT%H%M%S')}-{hash(text) & 0xFFFF:04x}.json"
-        )
-        paths.write_whole(self._definition, text)
-
     def _schedule(self, groups: dict[str, list[Resolved]]) -> None:
         """Start compiles as workers get free, and images as their compile ends."""
-        with ThreadPoolExecutor(self._options.jobs) as pool:
+        with ThreadPoolExecutor(self._jobs) as pool:
             pending: dict[Future[None], tuple[str, list[Resolved]]] = {}
             for target, group in groups.items():
                 pending[pool.submit(self._compile, target, group)] = (target, group)
@@ -133,72 +133,46 @@ class _Runner:
                             for one in group:
                                 pending[pool.submit(self._image, one)] = ("", [one])
             except BaseException:
-                self._stop(pending)
+                # Leaving the pool waits for what runs.
+                self._buildx.stop()
+                for future in pending:
+                    future.cancel()
                 raise
-
-    def _stop(self, pending: Iterable[Future[None]]) -> None:
-        """End what runs, so that leaving the pool does not wait for it; BuildKit keeps its cache."""
-        for future in pending:
-            future.cancel()
-        for child in list(self._children):
-            child.terminate()
 
     def _compile(self, target: str, group: list[Resolved]) -> None:
         names = [one.build.name for one in group]
         for name in names:
             self._began[name] = time.monotonic()
         try:
-            self._bake(target, lambda phase: self._board.phase(names, phase))
+            self._buildx.bake(target, lambda phase: self._board.phase(names, phase))
         except KilnError as error:
             for name in names:
-                self._fail(name, str(error))
+                self._end(name, "failed", error=str(error))
 
     def _image(self, one: Resolved) -> None:
-        build = one.build
+        name = one.build.name
         try:
-            self._bake(build.target, lambda phase: self._board.phase([build.name], phase))
-            self._board.phase([build.name], "load")
-            record = self._load(one)
+            self._buildx.bake(one.build.target, lambda phase: self._board.phase([name], phase))
+            self._board.phase([name], "load")
+            with store.disk_errors(self._folder):
+                record = self._load(one)
+                records.save(record)
         except KilnError as error:
-            self._fail(build.name, str(error))
-            return
-        records.save(record)
-        self._outcomes[build.name] = Outcome(name=build.name, result="built", record=record)
-        self._board.done(build.name, "built")
+            self._end(name, "failed", error=str(error))
+        else:
+            self._end(name, "built", record=record)
 
-    def _fail(self, name: str, error: str) -> None:
-        self._outcomes[name] = Outcome(name=name, result="failed", error=error)
-        self._board.done(name, "failed")
-
-    def _bake(self, target: str, tell: Callable[[str], None]) -> None:
-        """Run one bake target to its end; raise BuildError with the log's path where it fails."""
-        log = paths.log(f"build-{target}")
-        options = self._options
-        command = self._engine.buildx("bake", "--file", str(self._definition), "--progress", "rawjson")
-        command += ["--builder", options.builder] if options.builder else []
-        command += ["--no-cache"] if options.no_cache and target.startswith("compile-") else []
-        # Newer versions of buildx ask before a definition reads files outside of the folder.
-        env = {**self._engine.env, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
-        with log.open("w", encoding="utf-8") as file:
-            trace = Trace(file)
-            child = subprocess.Popen(
-                [*command, target], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                stdin=subprocess.DEVNULL, text=True, errors="replace",
-            )  # fmt: skip
-            self._children.add(child)
-            assert child.stderr is not None  # noqa: S101 - it was asked for
-            for line in child.stderr:
-                trace.feed(line)
-                tell(trace.phase)
-            code = child.wait()
-            self._children.discard(child)
-        if code:
-            raise BuildError(f"{trace.error or f'buildx ended with code {code}'}; see {log}")
+    def _end(self, name: str, result: str, *, record: Record | None = None, error: str = "") -> None:
+        taken = round(time.monotonic() - self._began[name], 1)
+        self._outcomes[name] = Outcome(name=name, result=result, seconds=taken, record=record, error=error)
+        # A build that the user interrupted has not failed.
+        if not self._buildx.stopped:
+            self._board.done(name, result)
 
     def _load(self, one: Resolved) -> Record:
         """Hand the archive to the engine, and return the record of what it holds."""
         build = one.build
-        archive = bake.archive(build, _folder())
+        archive = bake.archive(build, self._folder)
         image = oci.images(archive)[0]
         process.run(self._engine.docker("load", "--quiet", "--input", str(archive)), env=self._engine.env)
         reference = bake.reference(

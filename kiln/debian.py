@@ -44,16 +44,27 @@ def layout(system: System) -> Path:
     folder = paths.folder("bases", system.name)
     with paths.lock(f"base-{system.name}"):
         current = _current(folder)
-        if current is None or time.time() - (folder / "current").stat().st_mtime > FRESH_SECONDS:
+        if current is None or not _fresh(folder):
             current = _refreshed(folder, current, system)
             paths.write_whole(folder / "current", current.name)
             _prune(folder, current)
     return current
 
 
+def at_hand(system: System) -> Path | None:
+    """Return the layout that `layout` would return without asking the archive, if there is one."""
+    folder = paths.folder("bases", system.name)
+    current = _current(folder)
+    return current if current and _fresh(folder) else None
+
+
 def simulated(log: str) -> list[str]:
     """Return the packages (`name version`, sorted) that an `apt-get --simulate` says it would install."""
     return sorted({f"{name} {version}" for name, version in re.findall(r"^Inst (\S+) \((\S+)", log, re.MULTILINE)})
+
+
+def _fresh(folder: Path) -> bool:
+    return time.time() - (folder / "current").stat().st_mtime <= FRESH_SECONDS
 
 
 def _current(folder: Path) -> Path | None:

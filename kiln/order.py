@@ -1,14 +1,14 @@
 """`invoke build` from end to end: choose, say what and why, build, push, sum up."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
-from kiln import bake, plan, publish
 from kiln import build as building
 from kiln import engine as engines
+from kiln import plan, process, publish, workspace
 from kiln.build import Outcome
 from kiln.console import say, seconds
-from kiln.engine import Engine
-from kiln.errors import SelectionError
+from kiln.engine import STORE_REMEDY, Engine
+from kiln.errors import CommandError, EngineError, SelectionError
 from kiln.matrix import Matrix
 from kiln.plan import Options, Resolved, Wanted
 
@@ -18,19 +18,21 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
     native = engines.native_platform()
     wanted = _wanted(matrix, globs, platforms, native, options)
     resolved = [plan.foresee(one, matrix, options) for one in wanted]
-    definition = building.definition([one.build for one in resolved], matrix.repository, native)
-    return f"{_table(resolved)}\n{bake.dumps(definition)}"
+    builds, folder = [one.build for one in resolved], workspace.home() / "dry-run"
+    definition = building.definition(builds, matrix, native, folder, no_cache=options.no_cache)
+    return f"{_table(resolved)}\n{definition}"
 
 
 def build(  # noqa: PLR0913 - what the command line gives
     matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options, *, push: bool, versions: str
 ) -> tuple[str, bool]:
     """Build what was asked for; return the summary and whether anything failed."""
-    if options.jobs < 1:
-        raise SelectionError(f"--jobs {options.jobs}: at least one build must run; give 1 or more")
+    if push and options.quick and not options.allow_quick:
+        raise SelectionError(f"--push: {publish.QUICK}; leave out --quick or --push, or say --allow-quick")
     # What was asked for is checked before an engine is brought, which may take minutes.
     wanted = _wanted(matrix, globs, platforms, engines.native_platform(), options)
     engine = engines.bring()
+    _check(engine, options)
     resolved, failed = plan.resolve_all(wanted, matrix, engine, options)
     if resolved:
         say(_table(resolved))
@@ -39,15 +41,29 @@ def build(  # noqa: PLR0913 - what the command line gives
     lines = [_summary(outcomes)]
     refused = False
     if push:
-        text, refused = publish.push([one.record for one in outcomes if one.record], matrix, engine, versions)
-        lines.append(text)
+        built = [one.record for one in outcomes if one.record]
+        text, refused = publish.push(wanted, built, matrix, engine, versions, quick=options.allow_quick)
+        lines += ["", text]
     lines += _how_to_run(outcomes, engine)
     return "\n".join(lines), refused or any(one.result == "failed" for one in outcomes)
+
+
+def _check(engine: Engine, options: Options) -> None:
+    """Raise KilnError for an engine or a builder that minutes of compiling would be lost on."""
+    if not engine.containerd_store:
+        raise EngineError(f"Docker {engine.server} keeps no manifests in its classic image store; {STORE_REMEDY}")
+    if options.builder:
+        try:
+            process.run(engine.buildx("inspect", options.builder), env=engine.env)
+        except CommandError as error:
+            raise SelectionError(f"--builder {options.builder}: {error}; `docker buildx ls` lists builders") from error
 
 
 def _wanted(
     matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str, options: Options
 ) -> list[Wanted]:
+    if options.jobs < 1:
+        raise SelectionError(f"--jobs {options.jobs}: at least one build must run; give 1 or more")
     if globs:
         return plan.choose(matrix, globs, platforms, native)
     if list(platforms) not in ([], [native]):
@@ -60,11 +76,15 @@ def _wanted(
 def _table(resolved: Sequence[Resolved]) -> str:
     """Return the plan: each build with its compile, its base and its sources."""
     keys = {one.build.compile_target for one in resolved}
-    lines = [f"plan: {len(resolved)} builds, {len(keys)} compiles"]
+    lines = [f"plan: {_count(resolved, 'build')}, {_count(keys, 'compile')}"]
     lines += [
         f"  {one.build.name}: {one.build.compile_target}; base: {one.base}; sources: {one.source}" for one in resolved
     ]
     return "\n".join(lines)
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _summary(outcomes: Sequence[Outcome]) -> str:
@@ -72,11 +92,11 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     width = max((len(one.name) for one in outcomes), default=0)
     lines = [""]
     for one in outcomes:
-        line = f"{one.name:<{width}}  {one.result:<10}"
+        line = f"{one.name:<{width}}  {one.result:<10}  {seconds(one.seconds):>7}"
         if one.record is not None:
             size = f"{one.record.size / 1e6:.1f} MB"
-            line += f"  {seconds(one.record.seconds):>7}  {size:>9}  {one.record.digest}"
-        lines.append(line.rstrip() if not one.error else f"{line}  {one.error}")
+            line += f"  {size:>9}  {one.record.digest}"
+        lines.append(f"{line}  {one.error}".rstrip())
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kiln import bases, paths, render, sources
 from kiln.bake import Build, Inputs
@@ -34,6 +34,8 @@ class Options(Struct, frozen=True, kw_only=True):
     no_cache: bool = False
     sources: Path | None = None
     """A folder of source tarballs."""
+    allow_quick: bool = False
+    """Push quick builds too."""
 
 
 def choose(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str) -> list[Wanted]:
@@ -100,7 +102,7 @@ def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) ->
     base = bases.resolve(image.target, wanted.platform, engine=engine)
     inputs = Inputs(
         base=base.context, base_digest=base.digest, base_created=base.created, source=str(source.path.parent),
-        source_sha256=source.artifact.sha256, revision=revision(image),
+        source_sha256=source.artifact.sha256,
     )  # fmt: skip
     build = _build(wanted, matrix, inputs, options)
     return Resolved(build=build, base=base.origin, source=source.origin)
@@ -117,19 +119,24 @@ def foresee(wanted: Wanted, matrix: Matrix, options: Options) -> Resolved:
     if not source or not base:
         lacks = "no sources" if not source else f"no base image for {image.target.title} on {wanted.platform}"
         raise SelectionError(f"{image.id}: {lacks} to be had from here; see `invoke doctor`")
-    artifact = release.artifacts[0]
+    stored, held = sources.stored(release), bases.at_hand(image.target, wanted.platform)
     inputs = Inputs(
-        base=f"({base})", base_digest="(known when the build starts)", source=f"({source})",
-        source_sha256=artifact.sha256, revision=revision(image),
-    )  # fmt: skip
-    return Resolved(build=_build(wanted, matrix, inputs, options), base=base, source=source)
+        base=held.context if held else f"({base})",
+        base_digest=held.digest if held else "(known when the build starts)",
+        base_created=held.created if held else 0,
+        source=str(stored.path.parent) if stored else f"({source})",
+        source_sha256=(stored.artifact if stored else release.artifacts[0]).sha256,
+    )
+    build = _build(wanted, matrix, inputs, options)
+    return Resolved(build=build, base=held.origin if held else base, source=source)
 
 
 def _build(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
+    dockerfile = render.dockerfile(wanted.image, matrix.catalog)
     return Build(
-        image=wanted.image, platform=wanted.platform, inputs=inputs, quick=options.quick,
+        image=wanted.image, platform=wanted.platform, quick=options.quick, dockerfile=dockerfile,
+        inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
         compile_key=render.compile_key(wanted.image, wanted.platform),
-        dockerfile=render.dockerfile(wanted.image, matrix.catalog),
     )  # fmt: skip
 
 
@@ -154,16 +161,16 @@ def resolve_all(
     return resolved, failed
 
 
-def revision(image: Image) -> str:
-    """Return the commit that last changed an image's Dockerfile; `-dirty` where it has changed since.
+def revision(image: Image, dockerfile: str) -> str:
+    """Return the commit that last changed an image's Dockerfile; `-dirty` where the text now is another one.
 
     Empty outside a git checkout.
     """
     folder = f"{render.FOLDER}/{image.folder}"
     commit = _git("log", "-1", "--format=%H", "--", folder)
-    if not commit:
-        return ""
-    return f"{commit}-dirty" if _git("status", "--porcelain", "--", folder) else commit
+    # A family file of one's own gives another text than the committed one.
+    same = commit and _git("show", f"HEAD:{folder}/Dockerfile") == dockerfile.strip()
+    return commit if same or not commit else f"{commit}-dirty"
 
 
 def _git(*args: str) -> str:

@@ -35,6 +35,7 @@ class Trace:
         self.log = log
         self._event = ""
         self._names: dict[str, str] = {}
+        self._cached: set[str] = set()
         self._partial: dict[str, str] = {}
 
     def feed(self, line: str) -> None:
@@ -77,6 +78,9 @@ class Trace:
         if vertex.get("started") and digest not in self._names:
             self.log.write(f"== {name}\n")
             self.phase = _phase(name) or self.phase
+        if vertex.get("cached") and digest not in self._cached:
+            self._cached.add(digest)
+            self.log.write(f"== {name}: CACHED\n")
         self._names[digest] = name
         if vertex.get("error"):
             self.log.write(f"== {name}: {vertex['error']}\n")

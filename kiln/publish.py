@@ -1,81 +1,120 @@
-"""Tags move only to images whose tests passed, on every platform that was built."""
+"""Tags move only to images whose tests passed, on every platform that was asked for."""
 
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from kiln import oci, paths, process, records
 from kiln.console import say
 from kiln.engine import Engine
+from kiln.errors import KilnError
 from kiln.matrix import Image, Matrix
+from kiln.plan import Wanted
 from kiln.records import Record
 
+QUICK = "a --quick build is not optimised and not pushed"
 
-def push(built: Sequence[Record], matrix: Matrix, engine: Engine, versions: str) -> tuple[str, bool]:
-    """Test what was built, then push every image all of whose platforms passed, with all its tags.
 
-    Returns what was pushed and what was not, as text, and whether anything was held back.
+def push(  # noqa: PLR0913 - what was asked for, and the surroundings
+    wanted: Iterable[Wanted], built: Collection[Record], matrix: Matrix, engine: Engine, versions: str, *, quick: bool
+) -> tuple[str, bool]:
+    """Test what was built, then push every image all of whose wanted platforms passed, with all its tags.
+
+    `quick` lets quick builds pass. Returns what was pushed and what was not, as text, and whether
+    anything was held back.
     """
-    _test(built, versions)
-    by_image: dict[str, list[Record]] = {}
-    for record in built:
-        by_image.setdefault(record.id, []).append(record)
+    asked: dict[str, tuple[Image, list[str]]] = {}
+    for one in wanted:
+        asked.setdefault(one.image.id, (one.image, []))[1].append(one.platform)
+    tested = _test([record for record in built if quick or not record.quick], versions)
     lines, held_back = [], False
-    plan = {image_id: reason(found) for image_id, found in by_image.items()}
-    for image_id, obstacle in plan.items():
-        image = matrix.get(image_id)
-        if image is None or obstacle:
-            held_back = True
-            lines.append(f"not pushed: {image_id}: {obstacle or 'it is not in the matrix any more'}")
-            continue
-        say(f"pushing {image_id}: {', '.join(image.tags)}")
-        _push(image, by_image[image_id], matrix.repository, engine)
-        lines.append(f"pushed {matrix.repository}: {', '.join(image.tags)}")
+    for image, platforms in asked.values():
+        found = [record for record in built if record.id == image.id]
+        obstacle = reason(found, platforms, quick=quick) or tested
+        if not obstacle:
+            obstacle = _pushed(image, found, matrix.repository, engine)
+        held_back |= bool(obstacle)
+        done = f"pushed {matrix.repository}: {', '.join(image.tags)}"
+        lines.append(f"not pushed: {image.id}: {obstacle}" if obstacle else done)
     return "\n".join(lines), held_back
 
 
-def reason(built: Iterable[Record]) -> str:
-    """Return why an image may not be pushed, or nothing if it may."""
+def reason(built: Collection[Record], platforms: Iterable[str], *, quick: bool = False) -> str:
+    """Return why an image may not be pushed for some platforms, or nothing if it may."""
+    missing = set(platforms) - {record.platform for record in built}
+    if missing:
+        return f"{', '.join(sorted(missing))} was not built"
     for record in built:
+        if record.quick and not quick:
+            return f"{record.platform}: {QUICK}"
         result = records.result(record.digest)
         if result is None:
             return f"{record.platform} was not tested"
         if result.failed:
             return f"{record.platform} failed {', '.join(result.failed)}"
-        if record.quick:
-            return f"{record.platform} is a --quick build"
     return ""
 
 
-def _test(built: Iterable[Record], versions: str) -> None:
-    """Run the image tests of what was built; how they ended is read from the stored results."""
+def _test(built: Iterable[Record], versions: str) -> str:
+    """Run the image tests of what was built; how they ended is read from the stored results.
+
+    Returns why those do not count, or nothing.
+    """
     globs = sorted({record.id for record in built})
-    if globs:
-        command = [sys.executable, "-m", "pytest", "tests/images", "--versions", str(Path(versions).absolute()), *globs]
-        subprocess.run(command, cwd=paths.ROOT, check=False)
+    if not globs:
+        return ""
+    command = [sys.executable, "-m", "pytest", "tests/images", "--versions", str(Path(versions).absolute()), *globs]
+    code = subprocess.run(command, cwd=paths.ROOT, check=False).returncode
+    # pytest: 0 for passed, 1 for failed; everything else has not tested.
+    return "" if code in (0, 1) else f"its tests ended with exit code {code}"
 
 
-def _push(image: Image, built: Sequence[Record], repository: str, engine: Engine) -> None:
-    """Push one image under all its tags: its manifest, or an index where it has several platforms."""
-    source = built[0].reference if len(built) == 1 else _index(image, built, repository, engine)
-    for tag in image.tags:
-        name = f"{repository}:{tag}"
-        if name != source:
-            process.run(engine.docker("tag", source, name), env=engine.env)
-        process.run(engine.docker("push", "--quiet", name), env=engine.env)
+def _pushed(image: Image, built: Sequence[Record], repository: str, engine: Engine) -> str:
+    """Push one image under all its tags; return why that failed, or nothing."""
+    say(f"pushing {image.id}: {', '.join(image.tags)}")
+    try:
+        with _source(built, engine) as source:
+            for tag in image.tags:
+                name = f"{repository}:{tag}"
+                if name != source:
+                    process.run(engine.docker("tag", source, name), env=engine.env)
+                process.run(engine.docker("push", "--quiet", name), env=engine.env)
+    except KilnError as error:
+        return str(error)
+    return ""
 
 
-def _index(image: Image, built: Sequence[Record], repository: str, engine: Engine) -> str:
-    """Make the engine hold one index of an image's platforms, and return its reference."""
-    name = f"{repository}:{image.id}"
+@contextmanager
+def _source(built: Sequence[Record], engine: Engine) -> Iterator[str]:
+    """Give what is pushed, as the engine knows it: an image, or an index of several platforms.
+
+    The index takes the image's tags for as long as it takes; then the engine's own platform has its name again.
+    """
+    if len(built) == 1:
+        yield built[0].reference
+        return
+    kept = [(f"{record.reference}-kept", record.reference) for record in built]
+    for name, reference in kept:
+        process.run(engine.docker("tag", reference, name), env=engine.env)
+    try:
+        yield _index(built, engine)
+    finally:
+        for name, reference in kept:
+            process.run(engine.docker("tag", name, reference), env=engine.env)
+            process.run(engine.docker("rmi", name), env=engine.env)
+
+
+def _index(built: Sequence[Record], engine: Engine) -> str:
+    """Make the engine hold one index of an image's platforms, and return its digest."""
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as folder:
         archives = [Path(folder, f"{number}.tar") for number in range(len(built))]
         for record, archive in zip(built, archives, strict=True):
             process.run(engine.docker("save", "--output", archive, record.reference), env=engine.env)
         layout = Path(folder, "index")
-        oci.compose(archives, layout)
+        index = oci.compose(archives, layout)
         process.run(["tar", "--create", "--file", Path(folder, "index.tar"), "--directory", layout, "."])
         process.run(engine.docker("load", "--quiet", "--input", Path(folder, "index.tar")), env=engine.env)
-    return name
+    return index.digest

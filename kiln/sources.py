@@ -101,6 +101,11 @@ def carry(releases: Iterable[Release], origins: Origins, into: Path, *, folder: 
     return copies
 
 
+def stored(release: Release) -> Source | None:
+    """Return a release's tarball if the store has it."""
+    return _stored(release, [])
+
+
 def _stored(release: Release, reasons: list[str]) -> Source | None:
     """Return what the store has of a release."""
     for artifact in release.artifacts:
