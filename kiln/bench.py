@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
-
 from kiln import bake, machine, network, paths, plan, records
 from kiln import build as building
 from kiln import engine as engines
@@ -22,20 +20,11 @@ from kiln.engine import Engine
 from kiln.errors import CommandError, SelectionError
 from kiln.matrix import Matrix
 from kiln.plan import Options, Wanted
+from kiln.records import Record
 from kiln.timing import Finding, Report, Section, Timing, clocks
 
 _KILN = (sys.executable, "-m", "invoke")
 _PYTEST = (sys.executable, "-m", "pytest", "tests/images", "--force", "-q")
-
-
-class Built(Struct, frozen=True, kw_only=True):
-    """An image that a build with nothing to do has nothing to do for."""
-
-    engine: Engine
-    build: Build
-    reference: str
-    versions: Path
-    repository: str
 
 
 def run(names: Sequence[str], matrix: Matrix, *, runs: int, versions: str) -> Report:
@@ -56,10 +45,14 @@ def run(names: Sequence[str], matrix: Matrix, *, runs: int, versions: str) -> Re
         "start": lambda: start(runs),
     }
     if {"noop", "tests"} & {*chosen}:
-        # Looked for before anything is measured, which would be lost.
-        built = _built(matrix, Path(versions).absolute())
-        facts |= machine.engine_facts(built.engine)
-        work |= {"noop": lambda: noop(built, runs), "tests": lambda: image_tests(built, runs)}
+        # What is missing is said before anything is measured, which would be lost.
+        engine, built = _built(matrix)
+        facts |= machine.engine_facts(engine)
+        file = Path(versions).absolute()
+        work["tests"] = lambda: image_tests(built[0], engine, file, runs)
+        if "noop" in chosen:
+            current = _up_to_date(built, matrix, engine)
+            work["noop"] = lambda: noop(current, matrix.repository, engine, file, runs)
     sections = [_section(name, work[name]) for name in chosen]
     return Report(machine=facts, sections=tuple(sections))
 
@@ -86,37 +79,41 @@ def start(runs: int) -> Section:
     return Section(name="start", findings=findings, timings=(ours, bare))
 
 
-def _built(matrix: Matrix, versions: Path) -> Built:
-    """Return the image that was built last, of those that are up to date."""
+def _built(matrix: Matrix) -> tuple[Engine, list[Record]]:
+    """Return the engine and its own platform's images that Kiln built and it holds, newest first."""
     found = [record for record in records.every(matrix.repository) if matrix.get(record.id)]
-    advice = "build one: ./run invoke build (plan and start are measured without: ./run invoke bench plan start)"
+    advice = "build one: ./run invoke build (others need none: ./run invoke bench plan start)"
     if not found:
         raise SelectionError(f"no image is recorded here; {advice}")
     engine = engines.bring()
-    for record in sorted(found, key=lambda record: record.built, reverse=True):
+    held = building.held_digests(engine, [record.reference for record in found])
+    native = [one for one in found if one.platform == engine.platform and held.get(one.reference) == one.digest]
+    if not native:
+        raise SelectionError(f"the engine holds no recorded image for {engine.platform}; {advice}")
+    return engine, sorted(native, key=lambda record: record.built, reverse=True)
+
+
+def _up_to_date(built: Sequence[Record], matrix: Matrix, engine: Engine) -> Build:
+    """Return the newest build that would have nothing to do."""
+    for record in built:
         image = matrix.get(record.id)
-        if image is None or record.platform != engine.platform:
-            continue
-        wanted = Wanted(image=image, platform=record.platform)
-        resolved = plan.resolve(wanted, matrix, engine, Options(quick=record.quick))
-        same = record.inputs == resolved.build.digest
-        if same and building.held_digests(engine, [record.reference]).get(record.reference) == record.digest:
-            return Built(
-                engine=engine, build=resolved.build, reference=record.reference, versions=versions,
-                repository=matrix.repository,
-            )  # fmt: skip
-    raise SelectionError(f"no recorded image is up to date on {engine.platform}; {advice}")
+        if image is not None:
+            wanted = Wanted(image=image, platform=record.platform)
+            build = plan.resolve(wanted, matrix, engine, Options(quick=record.quick)).build
+            if build.digest == record.inputs:
+                return build
+    newest = f"{'--quick ' if built[0].quick else ''}{built[0].id}"
+    raise SelectionError(f"no recorded image is up to date; build one again: ./run invoke build {newest}")
 
 
-def noop(built: Built, runs: int) -> Section:
+def noop(build: Build, repository: str, engine: Engine, versions: Path, runs: int) -> Section:
     """Measure a build with nothing to do, against bake on the same definition, with everything in its cache."""
-    build, engine = built.build, built.engine
     quick = ("--quick",) if build.quick else ()
-    kiln = (*_KILN, "build", *quick, "--versions", str(built.versions), build.image.id)
+    kiln = (*_KILN, "build", *quick, "--versions", str(versions), build.image.id)
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as name:
         folder = Path(name)
         definition = bake.definition(
-            [build], repository=built.repository, native=engine.platform, folder=folder, secrets=network.secrets()
+            [build], repository=repository, native=engine.platform, folder=folder, secrets=network.secrets()
         )
         paths.write_whole(folder / "bake.json", bake.dumps(definition))
         paths.write_whole(bake.dockerfile_folder(build, folder) / "Dockerfile", build.dockerfile)
@@ -137,10 +134,9 @@ def noop(built: Built, runs: int) -> Section:
     return Section(name="noop", findings=(ratio, strict), timings=(ours, exporting, looking), notes=(note,))
 
 
-def image_tests(built: Built, runs: int) -> Section:
+def image_tests(built: Record, engine: Engine, versions: Path, runs: int) -> Section:
     """Measure the tests of one image, less what pytest and a container take to start."""
-    engine, image_id = built.engine, built.build.image.id
-    command = (*_PYTEST, "--platform", built.build.platform, "--versions", str(built.versions), image_id)
+    command = (*_PYTEST, "--platform", built.platform, "--versions", str(versions), built.id)
     container = engine.docker("run", "--rm", "--pull", "never", built.reference, "true")
     said: list[str] = []
     whole, collecting, starting = _in_turn(
