@@ -34,7 +34,7 @@ def run(*command):
 def wheel():
     """Tell where a package lands that pip installs as a wheel."""
     name = BUILDER if GIVEN.get("builds") else WHEEL
-    run("pip", "install", "--only-binary=:all:", name)
+    run("pip", "install", "--upgrade", "--only-binary=:all:", name)
     return imported(name)
 
 
@@ -46,9 +46,8 @@ def extension():
 
 
 def imported(name):
-    """Return the file of a module that has just been installed."""
-    importlib.invalidate_caches()
-    return importlib.import_module(name).__file__
+    """Return the file of a module that has just been installed, as a process of its own imports it."""
+    return run("python3", "-B", "-c", f"import {name} as module; print(module.__file__)")
 
 
 def https():

@@ -38,7 +38,7 @@ class State:
             subject = self.subjects.get(case.id)
             spent = {**subject.seconds, "execs": subject.execs} if subject else {}
             report.user_properties.append(("kiln", spent))
-            if case.record:
+            if case.record and subject and not subject.broken:
                 _store(case, case.record.digest, ended)
 
 

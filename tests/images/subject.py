@@ -45,7 +45,8 @@ class Subject:
         self._engine = engine
         self._token = token
         self._stack = ExitStack()
-        self._broken = False
+        self.broken = False
+        """Whether there is no container to look at; nothing is then known of the image."""
         self._told: set[str] = set()
 
     def close(self) -> None:
@@ -65,6 +66,7 @@ class Subject:
     @cached_property
     def container(self) -> Container:
         """Return the image's one container, which runs."""
+        self._skip_if_broken()
         held = self.config["Id"]
         record = self.case.record
         if record and held != record.digest:
@@ -137,8 +139,7 @@ class Subject:
 
     def _once(self, name: str, work: Callable[[], _T]) -> _T:
         """Do a part of the work; where it fails, one check says why and the others are not repeated."""
-        if self._broken:
-            pytest.skip(f"{self.case.id}: not checked, see the first failure")
+        self._skip_if_broken()
         begin, problem = time.monotonic(), ""
         try:
             return work()
@@ -148,8 +149,12 @@ class Subject:
             self.seconds[name] = round(time.monotonic() - begin, 2)
         return self._fail(problem)
 
+    def _skip_if_broken(self) -> None:
+        if self.broken:
+            pytest.skip(f"{self.case.id}: not checked, see the first failure")
+
     def _fail(self, reason: str) -> NoReturn:
-        self._broken = True
+        self.broken = True
         pytest.fail(f"{self.case.id}: {reason}", pytrace=False)
 
 
