@@ -1,0 +1,138 @@
+"""Kiln's commands as users type them, on a small family: 3.13.5 on trixie, whose compile the engine has cached."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from kiln import paths, records
+
+SLIM, FULL = "3.13.5-slim-trixie", "3.13.5-trixie"
+GONE = "3.13.99"
+
+
+class Family:
+    """A family file of its own repository, with `full` cut down to one package."""
+
+    def __init__(self, folder: Path, **changes):
+        data = json.loads((paths.ROOT / "versions.json").read_text("utf-8"))
+        data["targets"] = {"trixie": data["targets"]["trixie"]}
+        data["releases"] = [one for one in data["releases"] if one["version"] == "3.13.5"]
+        data["releases"][0]["targets"] = ["trixie"]
+        data["repository"] = f"kiln-test-{uuid.uuid4().hex[:8]}/python"
+        self.data = data | changes
+        self.trixie = data["targets"]["trixie"]
+        self.trixie["packages"]["full"] = ["file"]
+        self.file = folder / f"{uuid.uuid4().hex[:8]}.json"
+
+    @property
+    def repository(self):
+        """Return the repository with its registry."""
+        return "/".join(part for part in (self.data["registry"], self.data["repository"]) if part)
+
+    def add_missing_release(self):
+        """Add a release whose sources nobody has."""
+        artifact = {"file": f"Python-{GONE}.tar.xz", "sha256": "0" * 64}
+        self.data["releases"].append(self.data["releases"][0] | {"version": GONE, "artifacts": [artifact]})
+        self.data["sources"] = {"debian": [], "mirrors": []}
+
+    def command(self, *words):
+        """Return the command line of `invoke build --quick` for this family."""
+        self.file.write_text(json.dumps(self.data), "utf-8")
+        return [sys.executable, "-m", "invoke", "build", "--quick", "--versions", str(self.file), *words]
+
+    def build(self, *words, env=None, prefix=()):
+        """Run `invoke build` to its end."""
+        return subprocess.run(
+            [*prefix, *self.command(*words)], cwd=paths.ROOT, env=environment(env), capture_output=True, text=True,
+            check=False, timeout=1200,
+        )  # fmt: skip
+
+    def start(self, *words, env=None):
+        """Start `invoke build` as a terminal does, in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*words), cwd=paths.ROOT, env=environment(env), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def runs(self, home=None):
+        """Return the folders of this family's runs, oldest first."""
+        folders = sorted((home or paths.home()).joinpath("builds").glob("2*/definition.json"))
+        return [path.parent for path in folders if f"={self.repository}:" in path.read_text("utf-8")]
+
+    def record(self, image=SLIM):
+        """Return an image's last build, on whichever platform."""
+        return next((record for record in records.every(self.repository) if record.id == image), None)
+
+    def forget(self, engine):
+        """Remove this family's images and records."""
+        for record in records.every(self.repository):
+            docker(engine, "rmi", "--force", record.reference, check=False)
+            records._record(record.repository, record.id, record.platform).unlink(missing_ok=True)  # noqa: SLF001
+        folder = records._records(self.repository)  # noqa: SLF001
+        folder.rmdir()
+
+
+def environment(changes=None):
+    return {**os.environ, "CI": "1"} | (changes or {})
+
+
+def docker(engine, *words, check=True):
+    done = subprocess.run(
+        engine.docker(*words), env={**os.environ, **engine.env}, capture_output=True, text=True, check=check
+    )
+    return done.stdout.strip()
+
+
+def await_line(child, text):
+    """Read a child's standard error up to the line with some text, and return what was read."""
+    lines = []
+    for line in child.stderr:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"ended with {child.wait()} before {text!r}:\n{''.join(lines)}")
+
+
+def interrupt(child):
+    """Press Ctrl-C, and return the exit code and what it printed last."""
+    os.killpg(child.pid, signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    return child.returncode, out + err
+
+
+def await_end(text, seconds=60):
+    """Wait until no process has some text in its command line; tell whether that came true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(text in line for line in _command_lines()):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _command_lines():
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield file.read_text("utf-8", errors="replace").replace("\0", " ")
+        except OSError:
+            continue
+
+
+def error_of(done):
+    """Return the one line of an error, of a command that failed without a traceback."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def summary(done):
+    """Return the summary's words by build: result, time, size, digest or error."""
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    return {line[0]: line[2] for line in lines if len(line) == 3 and line[1].startswith("linux/")}
