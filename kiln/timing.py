@@ -100,7 +100,8 @@ def _timings(sections: Sequence[Section]) -> str:
     lines = [("", "", "median", "least", "most", "spread", "runs")]
     for section in sections:
         for one in section.timings:
-            spread = f"{one.spread:.0%}" + (" disturbed" if one.spread > DISTURBED else "")
+            spread = "unknown" if len(one.seconds) == 1 else f"{one.spread:.0%}"
+            spread += " disturbed" if one.spread > DISTURBED else ""
             least, most = _number(min(one.seconds)), _number(max(one.seconds))
             lines.append((section.name, one.name, _number(one.median), least, most, spread, str(len(one.seconds))))
     return _columns(lines)
