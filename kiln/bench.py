@@ -39,7 +39,7 @@ def run(names: Sequence[str], matrix: Matrix, *, runs: int, versions: str) -> Re
     if runs < 1:
         raise SelectionError(f"--runs {runs}: nothing would be measured; give 1 or more")
     chosen = [name for name in known if name in names or not names]
-    facts = machine.facts()
+    facts: dict[str, str] = {}
     work: dict[str, Callable[[], Section]] = {
         "plan": lambda: planning(matrix.catalog, runs),
         "start": lambda: start(runs),
@@ -47,12 +47,13 @@ def run(names: Sequence[str], matrix: Matrix, *, runs: int, versions: str) -> Re
     if {"noop", "tests"} & {*chosen}:
         # What is missing is said before anything is measured, which would be lost.
         engine, built = _built(matrix)
-        facts |= machine.engine_facts(engine)
+        facts = machine.engine_facts(engine)
         file = Path(versions).absolute()
         work["tests"] = lambda: image_tests(built[0], engine, file, runs)
         if "noop" in chosen:
             current = _up_to_date(built, matrix, engine)
             work["noop"] = lambda: noop(current, matrix.repository, engine, file, runs)
+    facts = {**machine.facts(), **facts}
     sections = [_section(name, work[name]) for name in chosen]
     return Report(machine=facts, sections=tuple(sections))
 
