@@ -89,7 +89,8 @@ def held_digests(engine: Engine, references: list[str]) -> dict[str, str]:
     held = {}
     for line in done.stdout.splitlines():
         digest, _, tags = line.partition("|")
-        held.update(dict.fromkeys(json.loads(tags) or (), digest))
+        # For an image that is not there the client prints an empty line.
+        held.update(dict.fromkeys(json.loads(tags or "[]") or (), digest))
     return held
 
 
