@@ -217,18 +217,6 @@ def test_an_interrupted_build_carries_on(family):
         assert not (killed / workspace.ARCHIVES).exists()
 
 
-def test_old_runs_are_removed_and_running_ones_stay():
-    """A week later a run's folder goes, unless somebody still writes to it."""
-    with workspace.workspace() as running:
-        old = running.folder.with_name("20000101T000000-old")
-        old.mkdir()
-        for folder in (old, running.folder):
-            os.utime(folder, (0, 0))
-        with workspace.workspace():
-            assert (old.exists(), (running.folder / workspace.ARCHIVES).is_dir()) == (False, True)
-    shutil.rmtree(running.folder)
-
-
 @ROOT_ONLY
 def test_a_full_disk_is_told(family):
     """The archive finds no room: the error says so, and no image or record comes of it."""

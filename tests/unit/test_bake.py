@@ -60,6 +60,14 @@ def test_the_base_layer_stays_as_it_is(builds, tmp_path):
     assert target["args"]["SOURCE_DATE_EPOCH"] == "1749600000"
 
 
+def test_without_cache_each_compile_runs_once(builds, tmp_path):
+    """The compile target is made anew; the images make their own stage anew and take its result."""
+    targets = define(builds, tmp_path, no_cache=True)
+    assert [target.get("no-cache") for target in targets.values()] == [True, None, None]
+    assert [target.get("no-cache-filter") for target in targets.values()] == [None, ["python"], ["python"]]
+    assert not any("no-cache" in key for target in define(builds, tmp_path).values() for key in target)
+
+
 def test_another_platform_is_named_in_the_reference(builds, tmp_path):
     """Two platforms of an image do not overwrite each other in the engine."""
     target = define(builds, tmp_path, native="linux/arm64")["3_13_5-slim-trixie-linux-amd64"]

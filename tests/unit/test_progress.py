@@ -69,6 +69,13 @@ def test_the_log_is_for_people(trace):
     assert trace.error == "failed to solve: exit code: 2"
 
 
+def test_the_log_says_what_was_cached(trace):
+    """Once, however often buildx tells of the step."""
+    for _ in range(2):
+        trace.feed(vertex("[compile 1/7] RUN x", completed="now", cached=True))
+    assert trace.log.getvalue().splitlines() == ["== [compile 1/7] RUN x", "== [compile 1/7] RUN x: CACHED"]
+
+
 def test_events_over_many_lines_are_read_too(trace):
     """Version 0.13 of buildx indents its events."""
     event = json.loads(vertex("exporting to oci image format"))

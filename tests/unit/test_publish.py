@@ -1,0 +1,55 @@
+"""Why an image may not be pushed."""
+
+import pytest
+
+from kiln import publish, records
+from kiln.records import Record, Result
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KILN_HOME", str(tmp_path))
+
+
+def record(**changes):
+    facts = {
+        "id": "3.13.5-slim-trixie", "platform": "linux/amd64", "repository": "kiln/python", "reference": "kiln/python:x",
+        "digest": DIGEST, "size": 1, "inputs": "", "base": "", "source": "", "quick": False, "built": "", "seconds": 1.0,
+    }  # fmt: skip
+    return Record(**facts | changes)
+
+
+def tested(*failed):
+    records.save_result(
+        Result(id="x", platform="linux/amd64", digest=DIGEST, tests="", passed=1, failed=failed, tested="")
+    )
+
+
+def test_what_passed_may_be_pushed():
+    """Built and tested on every platform."""
+    tested()
+    assert not publish.reason([record()], ["linux/amd64"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed", "platforms", "reason"),
+    [
+        ({}, None, ["linux/amd64"], "linux/amd64 was not tested"),
+        ({}, ["test_size", "test_ssl"], ["linux/amd64"], "linux/amd64 failed test_size, test_ssl"),
+        ({}, [], ["linux/amd64", "linux/arm64"], "linux/arm64 was not built"),
+        ({"quick": True}, [], ["linux/amd64"], f"linux/amd64: {publish.QUICK}"),
+    ],
+)
+def test_what_holds_an_image_back(changes, failed, platforms, reason):
+    """Each cause is named with its platform."""
+    if failed is not None:
+        tested(*failed)
+    assert publish.reason([record(**changes)], platforms) == reason
+
+
+def test_quick_builds_may_be_allowed():
+    """To try a pipeline."""
+    tested()
+    assert not publish.reason([record(quick=True)], ["linux/amd64"], quick=True)
