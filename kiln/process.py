@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kiln.errors import CommandError
 
@@ -22,39 +23,23 @@ def run(
     instead (appended) and the returned text is empty; the error of a failure names the file.
     """
     command = [str(arg) for arg in args]
-    environment = {**os.environ, **(env or {})}
     try:
-        if log is None:
-            done = subprocess.run(
-                command,
-                env=environment,
-                cwd=cwd,
-                input=stdin,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-        else:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(f"$ {' '.join(command)}\n")
-                file.flush()
-                done = subprocess.run(
-                    command,
-                    env=environment,
-                    cwd=cwd,
-                    input=stdin,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    check=False,
-                )
+        done = _run(command, log, env={**os.environ, **(env or {})}, cwd=cwd, input=stdin)
     except FileNotFoundError as error:
         raise CommandError(f"{command[0]}: no such program; install it or put it on PATH") from error
     if done.returncode:
         raise CommandError(_failure(command, done, log))
     return done.stdout or ""
+
+
+def _run(command: list[str], log: Path | None, **options: Any) -> subprocess.CompletedProcess[str]:
+    if log is None:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **options)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {' '.join(command)}\n")
+        file.flush()
+        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, text=True, check=False, **options)
 
 
 def _failure(command: list[str], done: subprocess.CompletedProcess[str], log: Path | None) -> str:

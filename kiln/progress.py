@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MARK = re.compile(r"^\+ : '?kiln: ([^'\n]+)'?$", re.MULTILINE)
 _MAKE = {
     "Building with support for profile generation": "instrumented build",
-    "Running code to generate profile data": "training",
+    "# Next, run the profile task": "training",
     "Rebuilding with profile guided optimizations": "final build",
 }
 _STEP = re.compile(r"^\[(?:[\w/-]+ )*(?P<stage>compile|python) (?P<count>\d+/\d+)\]")
@@ -92,12 +92,10 @@ class Trace:
         # A mark may come in two pieces.
         seen = self._partial.get(entry["vertex"], "") + text
         self._partial[entry["vertex"]] = seen.rpartition("\n")[2]
-        marks = _MARK.findall(seen)
-        for words, phase in _MAKE.items():
-            if words in seen:
-                marks.append(phase)
+        marks = {found.start(): found[1] for found in _MARK.finditer(seen)}
+        marks |= {seen.rfind(words): phase for words, phase in _MAKE.items() if words in seen}
         if marks:
-            self.phase = marks[-1]
+            self.phase = marks[max(marks)]
 
 
 def _phase(name: str) -> str:

@@ -36,7 +36,7 @@ def test_marks_of_the_templates_are_phases(trace):
     ("line", "phase"),
     [
         ("Building with support for profile generation:", "instrumented build"),
-        ("Running code to generate profile data (this can take a while):", "training"),
+        ("Building with support for profile generation:\n# Next, run the profile task to generate", "training"),
         ("Rebuilding with profile guided optimizations:", "final build"),
         ("+ : kiln: install", "install"),
     ],
