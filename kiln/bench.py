@@ -49,7 +49,7 @@ def run(names: Sequence[str], matrix: Matrix, *, runs: int, versions: str) -> Re
         engine, built = _built(matrix)
         facts = machine.engine_facts(engine)
         file = Path(versions).absolute()
-        work["tests"] = lambda: image_tests(built[0], engine, file, runs)
+        work["tests"] = lambda: image_tests(built[-1], engine, file, runs)
         if "noop" in chosen:
             current = _up_to_date(built, matrix, engine)
             work["noop"] = lambda: noop(current, matrix.repository, engine, file, runs)
@@ -81,7 +81,7 @@ def start(runs: int) -> Section:
 
 
 def _built(matrix: Matrix) -> tuple[Engine, list[Record]]:
-    """Return the engine and its own platform's images that Kiln built and it holds, newest first."""
+    """Return the engine and its own platform's images that Kiln built and it holds, smallest first."""
     found = [record for record in records.every(matrix.repository) if matrix.get(record.id)]
     advice = "build one: ./run invoke build (others need none: ./run invoke bench plan start)"
     if not found:
@@ -91,11 +91,11 @@ def _built(matrix: Matrix) -> tuple[Engine, list[Record]]:
     native = [one for one in found if one.platform == engine.platform and held.get(one.reference) == one.digest]
     if not native:
         raise SelectionError(f"the engine holds no recorded image for {engine.platform}; {advice}")
-    return engine, sorted(native, key=lambda record: record.built, reverse=True)
+    return engine, sorted(native, key=lambda record: record.size)
 
 
 def _up_to_date(built: Sequence[Record], matrix: Matrix, engine: Engine) -> Build:
-    """Return the newest build that would have nothing to do."""
+    """Return the smallest build that would have nothing to do: bake exports it each time, which takes long."""
     for record in built:
         image = matrix.get(record.id)
         if image is not None:
@@ -103,8 +103,8 @@ def _up_to_date(built: Sequence[Record], matrix: Matrix, engine: Engine) -> Buil
             build = plan.resolve(wanted, matrix, engine, Options(quick=record.quick)).build
             if build.digest == record.inputs:
                 return build
-    newest = f"{'--quick ' if built[0].quick else ''}{built[0].id}"
-    raise SelectionError(f"no recorded image is up to date; build one again: ./run invoke build {newest}")
+    smallest = f"{'--quick ' if built[0].quick else ''}{built[0].id}"
+    raise SelectionError(f"no recorded image is up to date; build one again: ./run invoke build {smallest}")
 
 
 def noop(build: Build, repository: str, engine: Engine, versions: Path, runs: int) -> Section:
@@ -136,7 +136,7 @@ def noop(build: Build, repository: str, engine: Engine, versions: Path, runs: in
 
 
 def image_tests(built: Record, engine: Engine, versions: Path, runs: int) -> Section:
-    """Measure the tests of one image, less what pytest and a container take to start."""
+    """Measure the tests of one image, the largest, less what pytest and a container take to start."""
     command = (*_PYTEST, "--platform", built.platform, "--versions", str(versions), built.id)
     container = engine.docker("run", "--rm", "--pull", "never", built.reference, "true")
     said: list[str] = []
