@@ -88,16 +88,19 @@ def _count(things: Sized, name: str) -> str:
 
 
 def _summary(outcomes: Sequence[Outcome]) -> str:
-    """Return a line for each build, with result, time, digest and size, and what went wrong."""
+    """Return a line for each build, with result, time, size and digest, and what went wrong.
+
+    An error of several lines, such as a list of origins, stands below, once for all its builds.
+    """
     width = max((len(one.name) for one in outcomes), default=0)
     lines = [""]
     for one in outcomes:
         line = f"{one.name:<{width}}  {one.result:<10}  {seconds(one.seconds):>7}"
         if one.record is not None:
-            size = f"{one.record.size / 1e6:.1f} MB"
-            line += f"  {size:>9}  {one.record.digest}"
-        lines.append(f"{line}  {one.error}".rstrip())
-    return "\n".join(lines)
+            line += f"  {one.record.size / 1e6:>6.1f} MB  {one.record.digest}"
+        lines.append(f"{line}  {one.error.partition(chr(10))[0].rstrip(':')}".rstrip())
+    long = dict.fromkeys(one.error for one in outcomes if "\n" in one.error)
+    return "\n".join([*lines, *(f"\n{error}" for error in long)])
 
 
 def _how_to_run(outcomes: Sequence[Outcome], engine: Engine) -> list[str]:
