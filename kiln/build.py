@@ -57,7 +57,7 @@ def run(resolved: Iterable[Resolved], matrix: Matrix, engine: Engine, options: O
     plan = list(resolved)
     outcomes = {} if options.no_cache else _up_to_date(plan, matrix, engine)
     if rest := [one for one in plan if one.build.name not in outcomes]:
-        with workspace() as place:
+        with store.disk_errors(paths.home()), workspace() as place:
             outcomes |= _Runner(rest, matrix, engine, options, place).run()
     return [outcomes[one.build.name] for one in plan]
 

@@ -14,13 +14,23 @@ from kiln.plan import Options, Resolved, Wanted
 
 
 def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options) -> str:
-    """Return the plan and the bake definition as text; nothing is fetched that takes long, nothing built."""
+    """Return the plan and the bake definition as text; nothing is fetched that takes long, nothing built.
+
+    Raises SelectionError if nothing of what was asked for can be built from here.
+    """
     native = engines.native_platform()
-    wanted = _wanted(matrix, globs, platforms, native, options)
-    resolved = [plan.foresee(one, matrix, options) for one in wanted]
+    resolved, failed = [], {}
+    for one in _wanted(matrix, globs, platforms, native, options):
+        try:
+            resolved.append(plan.foresee(one, matrix, options))
+        except SelectionError as error:
+            failed[one.name] = str(error)
+    if not resolved:
+        raise SelectionError("\n".join(failed.values()))
+    lacking = "".join(f"\n  {name}: not built: {reason}" for name, reason in failed.items())
     builds, folder = [one.build for one in resolved], workspace.home() / "dry-run"
     definition = building.definition(builds, matrix, native, folder, no_cache=options.no_cache)
-    return f"{_table(resolved)}\n{definition}"
+    return f"{_table(resolved)}{lacking}\n{definition}"
 
 
 def build(  # noqa: PLR0913 - what the command line gives

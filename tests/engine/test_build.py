@@ -222,6 +222,9 @@ def test_an_interrupted_build_carries_on(family):
 def test_a_full_disk_is_told(family):
     """The archive finds no room: the error says so, and no image or record comes of it."""
     script = f'mount -t tmpfs -o size=8m tmpfs "{workspace.home()}" && exec "$@"'
+    full = script.replace("&&", f'&& fallocate --length 8m "{workspace.home()}/file" &&')
+    done = family.build(SLIM, prefix=["unshare", "--mount", "sh", "-c", full, "sh"])
+    assert re.search("the disk is full .*; make room, or set KILN_HOME", error_of(done))
     done = family.build(SLIM, prefix=["unshare", "--mount", "sh", "-c", script, "sh"])
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -246,6 +249,16 @@ def test_a_dry_run_shows_all_and_needs_no_engine(built):
         assert target["contexts"] == real["target"][name]["contexts"]
         assert Path(target["context"], "Dockerfile").is_file()
     assert made.runs() == before
+
+
+def test_a_dry_run_shows_what_cannot_be_built(family):
+    """As the build would: the others go on."""
+    family.add_missing_release()
+    done = family.build("*", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("plan: 2 builds, 1 compile\n")
+    assert re.search(rf"^  {GONE}-slim-trixie \S+: not built: .* no sources to be had", done.stdout, re.MULTILINE)
+    assert "no sources to be had from here" in error_of(family.build(f"{GONE}*", "--dry-run"))
 
 
 def test_no_cache_compiles_once(built):
