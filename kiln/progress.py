@@ -23,6 +23,8 @@ _MAKE = {
     "Rebuilding with profile guided optimizations": "final build",
 }
 _STEP = re.compile(r"^\[(?:[\w/-]+ )*(?P<stage>compile|python) (?P<count>\d+/\d+)\]")
+# buildx repeats the step's whole script before this; what the script said last tells more.
+_CODE = re.compile(r"did not complete successfully: (exit code: \d+)$")
 
 
 class Trace:
@@ -31,12 +33,22 @@ class Trace:
     def __init__(self, log: IO[str]) -> None:
         """Write what the build prints to `log`, as people read it."""
         self.phase = "starting"
-        self.error = ""
         self.log = log
         self._event = ""
         self._names: dict[str, str] = {}
         self._cached: set[str] = set()
         self._partial: dict[str, str] = {}
+        self._last: dict[str, str] = {}
+        self._words = ""
+        self._failed: tuple[str, str] | None = None
+
+    @property
+    def error(self) -> str:
+        """Return why the build failed: the failed step's last words, or else buildx's."""
+        if self._failed is None:
+            return self._words
+        digest, code = self._failed
+        return f"{self._last.get(digest) or self._names[digest]} ({code})"
 
     def feed(self, line: str) -> None:
         """Take one line of buildx's standard error.
@@ -71,7 +83,7 @@ class Trace:
         """Take what is not an event: buildx's own words, the last of which is the error."""
         self.log.write(line if line.endswith("\n") else f"{line}\n")
         if line.strip():
-            self.error = line.strip().removeprefix("ERROR: ")
+            self._words = line.strip().removeprefix("ERROR: ")
 
     def _vertex(self, vertex: dict[str, Any]) -> None:
         digest, name = vertex["digest"], vertex.get("name", "")
@@ -84,6 +96,8 @@ class Trace:
         self._names[digest] = name
         if vertex.get("error"):
             self.log.write(f"== {name}: {vertex['error']}\n")
+            if code := _CODE.search(vertex["error"]):
+                self._failed = digest, code[1]
 
     def _output(self, entry: dict[str, Any]) -> None:
         """Log a step's output, and look in it for the phase that begins."""
@@ -92,6 +106,8 @@ class Trace:
         # A mark may come in two pieces.
         seen = self._partial.get(entry["vertex"], "") + text
         self._partial[entry["vertex"]] = seen.rpartition("\n")[2]
+        if lines := [line.strip() for line in seen.splitlines() if line.strip()]:
+            self._last[entry["vertex"]] = lines[-1]
         marks = {found.start(): found[1] for found in _MARK.finditer(seen)}
         marks |= {seen.rfind(words): phase for words, phase in _MAKE.items() if words in seen}
         if marks:

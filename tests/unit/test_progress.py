@@ -69,6 +69,19 @@ def test_the_log_is_for_people(trace):
     assert trace.error == "failed to solve: exit code: 2"
 
 
+def test_the_error_is_what_the_failed_step_said_last(trace):
+    """Not the script that buildx repeats, and not what other steps said."""
+    trace.feed(vertex("[python 1/4] RUN x"))
+    trace.feed(output("E: Unable to loc", "[python 1/4] RUN x"))
+    trace.feed(output("ate package nosuch\n\n", "[python 1/4] RUN x"))
+    trace.feed(output("other\n", "[compile 1/7] RUN y"))
+    trace.feed(vertex("[compile 1/7] RUN y", error="context canceled"))
+    script = 'process "/bin/sh -c set -eux\napt-get" did not complete successfully: exit code: 100'
+    trace.feed(vertex("[python 1/4] RUN x", error=script))
+    trace.feed(f"ERROR: failed to solve: {script}\n")
+    assert trace.error == "E: Unable to locate package nosuch (exit code: 100)"
+
+
 def test_the_log_says_what_was_cached(trace):
     """Once, however often buildx tells of the step."""
     for _ in range(2):
