@@ -1,5 +1,6 @@
 """How planning and rendering grow with the matrix: one of `invoke bench`'s figures."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from kiln import bake, catalog, render
 from kiln.bake import Build, Inputs
 from kiln.matrix import Image, Matrix, expand
-from kiln.model import Catalog
+from kiln.model import Artifact, Catalog, Release
 from kiln.timing import Finding, Section, Timing, clocks
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -59,14 +60,16 @@ def _planned(wall: Mapping[int, Timing], work: Mapping[int, Timing]) -> Section:
 def grown(family: Catalog, size: int) -> Catalog:
     """Return a family of `size` images or a few more: the family's targets, and as many releases as that takes."""
     per_release = sum(len(target.variants) for target in family.targets.values())
-    releases = [
-        replace(
-            family.releases[0], version=f"3.{11 + number // 50}.{number % 50}",
-            flavours=["default"], targets=list(family.targets),
-        )
-        for number in range(-(-size // per_release))
-    ]  # fmt: skip
+    releases = [_release(family, f"3.{11 + number // 50}.{number % 50}") for number in range(-(-size // per_release))]
     return replace(family, releases=releases, exclusions=[])
+
+
+def _release(family: Catalog, version: str) -> Release:
+    """Return the family's first release under another version, for all targets."""
+    artifact = Artifact(file=f"Python-{version}.tar.xz", sha256=hashlib.sha256(version.encode()).hexdigest())
+    return replace(
+        family.releases[0], version=version, artifacts=[artifact], flavours=["default"], targets=list(family.targets)
+    )
 
 
 def plan_all(path: Path) -> int:

@@ -31,13 +31,29 @@ def dumps(catalog: Catalog) -> str:
     return json.dumps(msgspec.to_builtins(catalog), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def schema() -> str:
-    """Return the JSON schema of `versions.json`, from which an editor completes it."""
-    return json.dumps(msgspec.json.schema(Catalog), indent=2, sort_keys=True) + "\n"
-
-
 def _parse(path: Path) -> Any:
-    """Return the JSON value of a file, refusing what a JSON parser would let pass in silence."""
+    """Return the JSON value of a file."""
+    try:
+        return _value(path.read_text(encoding="utf-8"), path)
+    except FileNotFoundError:
+        raise CatalogError(f"{path}: no such file; run from the checkout or name the file with --versions") from None
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise CatalogError(f"{path}: holds {half}, one half of a character; write the character itself") from None
+    except json.JSONDecodeError as error:
+        raise CatalogError(
+            f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg}); correct it there"
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise CatalogError(f"{path}: cannot be read as JSON ({error}); correct the file") from None
+
+
+def _value(text: str, path: Path) -> Any:
+    """Return the JSON value of a text, refusing what a JSON parser would let pass in silence."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
@@ -49,21 +65,12 @@ def _parse(path: Path) -> Any:
     def constant(name: str) -> NoReturn:
         raise CatalogError(f"{path}: {name} is not JSON; write a number")
 
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-    except FileNotFoundError:
-        raise CatalogError(f"{path}: no such file; run from the checkout or name the file with --versions") from None
-    except OSError as error:
-        raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise CatalogError(
-            f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg}); correct it there"
-        ) from None
-    except (RecursionError, ValueError) as error:
-        raise CatalogError(f"{path}: cannot be read as JSON ({error}); correct the file") from None
+    if text.startswith("\ufeff"):
+        raise CatalogError(f"{path}: begins with a byte order mark; save the file as UTF-8 without it")
+    value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    # JSON can write halves of characters, which are no text to anything else.
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _locate(raw: Any, kind: Any, where: str, reason: str) -> tuple[str, Any, str]:
@@ -76,7 +83,9 @@ def _locate(raw: Any, kind: Any, where: str, reason: str) -> tuple[str, Any, str
             msgspec.convert(value, part)
         except msgspec.ValidationError as error:
             return _locate(value, part, where + name, str(error))
-    return where, raw, reason.split(" - at `", maxsplit=1)[0].replace("`", "")
+    # A reason quotes keys and values of the file, which may be long and hold line ends.
+    words = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason.split(" - at `", maxsplit=1)[0])
+    return where, raw, words.replace("`", "") if len(words) <= 120 else f"{words[:117]}..."
 
 
 def _parts(raw: Any, info: msgspec.inspect.Type) -> list[tuple[str, Any, Any]]:

@@ -16,13 +16,16 @@ PLATFORMS = (
     "linux/mips64le", "linux/ppc64le", "linux/riscv64", "linux/s390x", "windows/amd64",
 )  # fmt: skip
 
-_VERSION = r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?"
+FREETHREADED = Version("3.13.0a0")
+_COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+_HOST = r"[a-z0-9]+([.-][a-z0-9]+)*"
+VERSION = r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?"
 _HARMLESS = "printable text without quotes, backslash, backtick, $ and ;"
-_FORMS = {
+FORMS = {
     "digest": (r"[0-9a-f]{64}", "64 lower-case hex digits, as sha256sum prints them"),
     "file": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain file name"),
     "image": (
-        r"([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?",
+        rf"({_HOST}(:[0-9]{{1,5}})?/)?{_COMPONENT}(/{_COMPONENT})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?",
         "an image reference such as debian:trixie-slim",
     ),
     "index": (r"sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hex digits"),
@@ -30,8 +33,12 @@ _FORMS = {
     "mirror": (r"https?://[^\s/?#@]+(/[^\s?#]*)?", "an http(s) URL without credentials or query"),
     "name": (r"[a-z0-9]+([.-][a-z0-9]+)*", "lower-case letters and digits with single dots or hyphens"),
     "package": (r"[a-zA-Z0-9][a-zA-Z0-9+._-]*", "a package's name"),
-    "registry": (r"([a-z0-9]+([.-][a-z0-9]+)*(:[0-9]{1,5})?)?", "a host with an optional port, or nothing"),
-    "repository": (r"[a-z0-9]+([._/-]+[a-z0-9]+)*", "a repository such as kiln/python"),
+    # Docker takes a first part without dot and port for a folder of Docker Hub.
+    "registry": (
+        rf"(localhost|(?=[^:]*\.){_HOST}|{_HOST}:[0-9]{{1,5}})?",
+        "a host with a dot or a port, such as ghcr.io, or nothing for Docker Hub",
+    ),
+    "repository": (rf"{_COMPONENT}(/{_COMPONENT})*", "a repository such as kiln/python"),
 }
 
 
@@ -46,6 +53,7 @@ def _problems(catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield from _unsafe(msgspec.to_builtins(catalog), "$")
     yield from _malformed(catalog)
     yield from _dangling(catalog)
+    yield from _mixed_up(catalog)
     if not catalog.releases:
         yield "$.releases", "found no release, so the matrix is empty; add one"
 
@@ -67,13 +75,17 @@ def _unsafe(value: object, where: str) -> Iterator[tuple[str, str]]:
 def _text(text: str, where: str) -> Iterator[tuple[str, str]]:
     bad = next((c for c in text if c in "\"'`$;\\" or not c.isprintable()), None)
     if bad is not None:
-        yield where, f"found {bad!r} in {text[:60]!r}, which could break out of a Dockerfile; use {_HARMLESS}"
+        yield where, f"found {bad!r} in {_short(text)}, which could break out of a Dockerfile; use {_HARMLESS}"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def _form(where: str, form: str, value: str) -> Iterator[tuple[str, str]]:
-    pattern, words = _FORMS[form]
+    pattern, words = FORMS[form]
     if not re.fullmatch(pattern, value) or len(value) > 255:
-        yield where, f"found {value[:60]!r}; write {words}"
+        yield where, f"found {_short(value)}; write {words}"
 
 
 def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
@@ -102,22 +114,25 @@ def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:
     for role in ("compile", "full", "runtime"):
         for index, package in enumerate(getattr(target.packages, role)):
             yield from _form(f"{where}.packages.{role}[{index}]", "package", package)
+    for name, variant in target.variants.items():
+        if variant.max_mb is not msgspec.UNSET and variant.max_mb <= 0:
+            yield f"{where}.variants[{name!r}].max_mb", f"found {variant.max_mb}; write how many megabytes it may have"
     for field, platforms in ((".base.platforms", target.base.platforms), (".platforms", target.platforms)):
         yield from _twice(where + field, platforms)
         for index, platform in enumerate(platforms):
             if platform not in PLATFORMS:
                 known = ", ".join(PLATFORMS)
-                yield f"{where}{field}[{index}]", f"found unknown platform {platform!r}; use one of {known}"
+                yield f"{where}{field}[{index}]", f"found unknown platform {_short(platform)}; use one of {known}"
 
 
 def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:
     try:
-        if str(Version(release.version)) != release.version or not re.fullmatch(_VERSION, release.version):
-            yield f"{where}.version", f"found {release.version!r}; write it like 3.13.5 or 3.15.0rc2"
+        if str(Version(release.version)) != release.version or not re.fullmatch(VERSION, release.version):
+            yield f"{where}.version", f"found {_short(release.version)}; write it like 3.13.5 or 3.15.0rc2"
     except InvalidVersion:
-        yield f"{where}.version", f"found {release.version!r}, not a PEP 440 version; write one such as 3.13.5"
+        yield f"{where}.version", f"found {_short(release.version)}, not a PEP 440 version; write one such as 3.13.5"
     if not _is_day(release.released):
-        yield f"{where}.released", f"found {release.released!r}; write the day of the release as YYYY-MM-DD"
+        yield f"{where}.released", f"found {_short(release.released)}; write the day of the release as YYYY-MM-DD"
     for index, artifact in enumerate(release.artifacts):
         yield from _form(f"{where}.artifacts[{index}].file", "file", artifact.file)
         yield from _form(f"{where}.artifacts[{index}].sha256", "digest", artifact.sha256)
@@ -149,16 +164,17 @@ def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
         for place, name in enumerate(release.targets):
             if name not in catalog.targets:
                 known = ", ".join(catalog.targets) or "none is defined"
-                yield f"$.releases[{index}].targets[{place}]", f"found unknown target {name!r}; use one of: {known}"
+                where = f"$.releases[{index}].targets[{place}]"
+                yield where, f"found unknown target {_short(name)}; use one of: {known}"
 
 
 def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterator[tuple[str, str]]:
     for name in target.variants:
         if name not in variants:
-            yield f"{where}.variants", f"found unknown variant {name!r}; use one of: {', '.join(variants)}"
+            yield f"{where}.variants", f"found unknown variant {_short(name)}; use one of: {', '.join(variants)}"
     if target.default_variant not in target.variants:
         names = ", ".join(target.variants)
-        yield f"{where}.default_variant", f"found {target.default_variant!r}; use one of its variants: {names}"
+        yield f"{where}.default_variant", f"found {_short(target.default_variant)}; use one of its variants: {names}"
     for index, platform in enumerate(target.platforms):
         if platform not in target.base.platforms:
             has = ", ".join(target.base.platforms) or "no platform"
@@ -166,3 +182,18 @@ def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterato
                 f"{where}.platforms[{index}]",
                 f"found {platform!r}, which the base {target.base.image} lacks (it has {has}); remove it",
             )
+
+
+def _mixed_up(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield what belongs to another release, as happens when an entry is copied and changed in part."""
+    owner: dict[str, str] = {}
+    for index, release in enumerate(catalog.releases):
+        where = f"$.releases[{index}]"
+        if "freethreaded" in release.flavours and release.parsed < FREETHREADED:
+            yield f"{where}.flavours", "found 'freethreaded', which CPython has since 3.13 only; remove it"
+        for place, artifact in enumerate(release.artifacts):
+            here, name = f"{where}.artifacts[{place}]", artifact.file
+            if not name.startswith(f"Python-{release.version}.t"):
+                yield f"{here}.file", f"found {_short(name)}; write a tarball's name, Python-{release.version}.tar.xz"
+            if (other := owner.setdefault(artifact.sha256, name)) != name:
+                yield f"{here}.sha256", f"found the digest of {other} again; write that of {name}"

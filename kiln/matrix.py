@@ -13,6 +13,9 @@ from kiln.errors import CatalogError, SelectionError
 from kiln.model import Catalog, Exclusion, Flavour, Release, Target
 from kiln.tags import Tagged, Tags, assign
 
+TAG_LIMIT = 128
+"""Most characters of a tag, by the OCI distribution specification."""
+
 
 class Image(Struct, frozen=True, kw_only=True, dict=True):
     """One Dockerfile: a release in one flavour on one target in one variant."""
@@ -155,7 +158,7 @@ def _matches(image: Image, glob: str) -> bool:
 
 
 def _unique(images: Sequence[Image], file: str) -> None:
-    """Raise CatalogError for an id or a tag that two images claim."""
+    """Raise CatalogError for an id or a tag that two images claim, or that no registry takes."""
     ids = Counter(image.id for image in images)
     for image_id, count in ids.items():
         if count > 1:
@@ -166,6 +169,11 @@ def _unique(images: Sequence[Image], file: str) -> None:
     owner: dict[str, str] = {}
     for image in images:
         for tag in image.tags:
+            if len(tag) > TAG_LIMIT:
+                raise CatalogError(
+                    f"{file}: $.targets: tag {tag[:57]}... has {len(tag)} characters, and registries take {TAG_LIMIT}; "
+                    f"give target {image.target_name[:20]} or variant {image.variant[:20]} a shorter name"
+                )
             if owner.setdefault(tag, image.id) != image.id:
                 raise CatalogError(
                     f"{file}: $.releases: tag {tag} belongs to {owner[tag]} and to {image.id}; "

@@ -36,6 +36,7 @@ class Release(Entry, frozen=True, dict=True):
     artifacts: list[Artifact]
     """In order of preference; the first is what a standalone Dockerfile downloads."""
     flavours: list[Flavour]
+    """How the interpreter is built: `default`, or `freethreaded` (3.13 and later)."""
     targets: list[str]
     """Keys of `targets`; the first is the release's default target."""
 
@@ -83,17 +84,21 @@ class Target(Entry, frozen=True):
     """One release of an operating system that images are built on."""
 
     distribution: Distribution
+    """The family of distributions, which decides how packages are installed."""
     release: str
     """The distribution's own name for it: `trixie`, `24.04`, `3.23`."""
     title: str
     """How people call it: `Debian 13 (trixie)`."""
     base: BaseImage
+    """The image to start from, and where it runs."""
     platforms: list[str]
     """What is built, as Docker writes it: `linux/amd64`, `linux/arm/v7`."""
     variants: dict[str, TargetVariant]
+    """The variants that this target has, by their key in `variants`."""
     default_variant: str
     """The variant whose tags do not name it."""
     packages: Packages
+    """The distribution's packages, by what they are needed for."""
     prerelease: bool | UnsetType = UNSET
     """True while the distribution has not released it; the README warns of it."""
 
@@ -102,17 +107,24 @@ class Variant(Entry, frozen=True):
     """What is in an image, beside Python."""
 
     description: str
+    """What is in the image, for a comment in its Dockerfile."""
 
 
 class Exclusion(Entry, frozen=True):
     """A part of the matrix that is left out; every key that is given must match (globs)."""
 
     reason: str
+    """Why the part is left out; the README says so."""
     release: str | UnsetType = UNSET
+    """A glob of versions: `3.11.*`."""
     flavour: str | UnsetType = UNSET
+    """A glob of flavours."""
     target: str | UnsetType = UNSET
+    """A glob of targets: `alpine*`."""
     variant: str | UnsetType = UNSET
+    """A glob of variants."""
     platform: str | UnsetType = UNSET
+    """A glob of platforms: `linux/arm*`."""
 
 
 class Origins(Entry, frozen=True):
@@ -134,8 +146,14 @@ class Catalog(Entry, frozen=True):
     labels: dict[str, str]
     """`org.opencontainers.image.*` values that every image carries."""
     sources: Origins
+    """Where the sources come from."""
     targets: dict[str, Target]
+    """The systems that images are built on, by the name that tags give them."""
     variants: dict[str, Variant]
+    """What may be in an image, by the name that tags give it."""
     releases: list[Release]
+    """The Pythons that are built."""
     exclusions: list[Exclusion]
+    """What is not built of all that the rest makes possible."""
     schema: str | UnsetType = field(default=UNSET, name="$schema")
+    """The schema that an editor completes this file from."""

@@ -1,6 +1,7 @@
 """A small family for tests, to be changed a value at a time."""
 
 import copy
+import hashlib
 import json
 
 FAMILY = {
@@ -51,7 +52,7 @@ def family(**changes):
 
 def release(version, **changes):
     """Return a release of the family with another version."""
-    artifacts = [{"file": f"Python-{version}.tar.xz", "sha256": "b" * 64}]
+    artifacts = [{"file": f"Python-{version}.tar.xz", "sha256": hashlib.sha256(version.encode()).hexdigest()}]
     return {**copy.deepcopy(FAMILY["releases"][0]), "version": version, "artifacts": artifacts, **changes}
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kiln import catalog, matrix, render
+from kiln import catalog, matrix, render, schema
 from kiln.errors import CatalogError, KilnError
 from tests.unit import family as f
 
@@ -29,8 +29,17 @@ def test_explicit_defaults_survive_the_round_trip(tmp_path):
 
 def test_schema_names_every_key():
     """An editor completes what the loader takes."""
-    schema = json.loads(catalog.schema())
-    assert {"releases", "targets", "$schema"} <= set(schema["$defs"]["Catalog"]["properties"])
+    known = json.loads(schema.text())["$defs"]
+    assert {"releases", "targets", "$schema"} <= set(known["Catalog"]["properties"])
+
+
+def test_schema_explains_and_checks_every_key():
+    """An editor shows what a key means, and marks what the loader would refuse."""
+    known = json.loads(schema.text())["$defs"]
+    assert all(key["description"] for kind in known.values() for key in kind["properties"].values())
+    assert known["Artifact"]["properties"]["sha256"]["pattern"] == "^(?:[0-9a-f]{64})$"
+    assert "linux/arm/v7" in known["Target"]["properties"]["platforms"]["items"]["enum"]
+    assert known["Packages"]["properties"]["full"]["items"]["pattern"].startswith("^(?:")
 
 
 def change(data, path, value):
@@ -68,6 +77,14 @@ REFUSED = [
     (["targets", "trixie", "packages", "full", 0], "gcc make", "write a package's name"),
     (["sources", "mirrors"], ["ftp://x"], "$.sources.mirrors[0]: found 'ftp://x'; write an http(s) URL"),
     (["labels", "org vendor"], "x", "write a label's name"),
+    (["registry"], "myregistry", "$.registry: found 'myregistry'; write a host with a dot or a port"),
+    (["repository"], "kiln//python", "$.repository: found 'kiln//python'; write a repository"),
+    (["targets", "trixie", "base", "image"], "x//y", "write an image reference"),
+    (["targets", "trixie", "variants", "slim", "max_mb"], -1, "$.targets['trixie'].variants['slim'].max_mb: found -1"),
+    (["releases", 0, "artifacts", 0, "file"], "Python-3.13.4.tar.xz", "$.releases[0].artifacts[0].file: found 'Python-3.13.4.tar.xz'; write a tarball's name, Python-3.13.5.tar.xz"),
+    (["releases", 0, "targets"], ["x" * 5000], "found unknown target 'xxx"),
+    (["releases", 0, "flavours"], ["x" * 5000], "$.releases[0].flavours[0]: Invalid enum value 'xxx"),
+    (["releases", 0, "a\nb\u2028"], 1, "$.releases[0]: Object contains unknown field a\\nb\\u2028, found"),
     (["repository"], "Kiln/Python", "$.repository: found 'Kiln/Python'; write a repository"),
 ]  # fmt: skip
 
@@ -81,7 +98,7 @@ def test_refused(tmp_path, path, value, message):
         f.load(tmp_path, data)
     assert str(caught.value).startswith(str(tmp_path / "versions.json") + ": $")
     assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    one_line(str(caught.value))
 
 
 @pytest.mark.parametrize("hostile", ["a\nRUN x", 'a"b', "a'b", "$(id)", "a`id`", "a;b", "a\\b", "a\x00b", "a\u2028b"])
@@ -103,7 +120,28 @@ def test_nothing_breaks_out_of_a_dockerfile(tmp_path, path, hostile):
         f.load(tmp_path, data)
 
 
+def test_what_belongs_to_another_release_is_refused(tmp_path):
+    """An entry that was copied and changed in part would build one Python under another's name."""
+    releases = [f.release("3.13.5"), f.release("3.13.4")]
+    releases[1]["artifacts"][0]["sha256"] = releases[0]["artifacts"][0]["sha256"]
+    message = r"\$\.releases\[1\]\.artifacts\[0\]\.sha256: found the digest of Python-3\.13\.5\.tar\.xz again"
+    with pytest.raises(CatalogError, match=message):
+        f.load(tmp_path, f.family(releases=releases))
+    with pytest.raises(CatalogError, match=r"flavours: found 'freethreaded', which CPython has since 3\.13 only"):
+        f.load(tmp_path, f.family(releases=[f.release("3.12.1", flavours=["freethreaded"])]))
+
+
+def test_a_tag_that_no_registry_takes_is_refused(tmp_path):
+    """Tags have 128 characters at most."""
+    data = json.loads(json.dumps(f.family()).replace("trixie", "t" * 120).replace(f"debian:{'t' * 120}", "debian:x"))
+    with pytest.raises(CatalogError, match=r"and registries take 128; give target tttttttttttttttttttt or"):
+        f.expand(tmp_path, data)
+
+
 BROKEN = [
+    ("\ufeff{}", "begins with a byte order mark"),
+    ('{"registry": "\\ud800"}', "holds '\\ud800', one half of a character"),
+    ('{"\\udfff": 1}', "holds '\\udfff', one half"),
     ("", "line 1, column 1: not JSON"),
     ("{", "not JSON"),
     ("[" * 100_000, "cannot be read as JSON"),
@@ -141,7 +179,8 @@ JSON = st.recursive(
 
 def one_line(message):
     """Check what every error is."""
-    assert "\n" not in message
+    assert message.isprintable()
+    assert len(message) < 600
 
 
 def places(value, here=()):
