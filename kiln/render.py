@@ -71,7 +71,7 @@ def write(matrix: Matrix, folder: Path) -> list[str]:
             paths.write_whole(folder / name, wanted[name])
         else:
             (folder / name).unlink()
-    for empty in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+    for empty in sorted((path for path in folder.rglob("*") if _is_folder(path)), reverse=True):
         if not any(empty.iterdir()):
             empty.rmdir()
     return changed
@@ -83,6 +83,8 @@ def drift(matrix: Matrix, folder: Path) -> str:
     lines: list[str] = []
     for name in sorted(wanted.keys() | found.keys()):
         before, after = found.get(name, ""), wanted.get(name, "")
+        if before == after and name not in wanted:
+            lines.append(f"{folder}/{name}: empty, and not generated\n")
         lines += difflib.unified_diff(
             before.splitlines(keepends=True), after.splitlines(keepends=True),
             f"{folder}/{name}", f"generated/{name}",
@@ -91,9 +93,19 @@ def drift(matrix: Matrix, folder: Path) -> str:
 
 
 def _found(folder: Path) -> dict[str, str]:
-    """Return what stands in the folder, which belongs to `invoke generate` alone."""
-    files = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in files}
+    """Return what stands in the folder, byte for byte; it belongs to `invoke generate` alone."""
+    return {path.relative_to(folder).as_posix(): _content(path) for path in folder.rglob("*") if not _is_folder(path)}
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _content(path: Path) -> str:
+    """Return a file's text; of what is no file at all, and no generated one for that, what it is."""
+    if path.is_symlink():
+        return f"symbolic link to {path.readlink()}\n"
+    return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else "not a file\n"
 
 
 @cache

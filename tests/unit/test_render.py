@@ -103,6 +103,27 @@ def test_writing_leaves_what_belongs_there_and_nothing_else(tmp_path):
     assert render.write(found, folder) == []
 
 
+def test_whatever_is_not_what_was_generated_is_drift(tmp_path):
+    """Line ends, empty files and links count; generating mends them and leaves what links point to."""
+    found, folder = f.expand(tmp_path, f.family()), tmp_path / "dockerfiles"
+    render.write(found, folder)
+    text = (folder / "3.13/trixie/slim/Dockerfile").read_text()
+    (tmp_path / "elsewhere").write_text(text)
+    (folder / "3.13/trixie/slim/Dockerfile").unlink()
+    (folder / "3.13/trixie/slim/Dockerfile").symlink_to(tmp_path / "elsewhere")
+    (folder / "3.13/trixie/full/Dockerfile").write_bytes(
+        (folder / "3.13/trixie/full/Dockerfile").read_bytes().replace(b"\n", b"\r\n")
+    )
+    (folder / "broken").symlink_to("nowhere")
+    (folder / "empty").touch()
+    difference = render.drift(found, folder)
+    for line in ("-symbolic link to nowhere", "empty: empty, and not generated", 'CMD ["python3"]\r\n', "elsewhere"):
+        assert line in difference
+    assert len(render.write(found, folder)) == 4
+    assert render.drift(found, folder) == ""
+    assert (tmp_path / "elsewhere").read_text() == text
+
+
 def test_the_checkout_is_up_to_date(ours):
     """What is committed is what the templates give."""
     assert generated.drift(ours) == ""
