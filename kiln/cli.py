@@ -16,7 +16,8 @@ from kiln.errors import KilnError
 if TYPE_CHECKING:
     from kiln.matrix import Matrix
 
-VERSIONS = "versions.json"
+# The checkout's own, wherever in it (or with `invoke -r`) a command is typed.
+VERSIONS = os.path.relpath(Path(__file__).resolve().parent.parent / "versions.json")
 
 
 _handle = parser.ParseMachine.handle
@@ -47,9 +48,9 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Any]:
 
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
-        def body(*args: Any, **kwargs: Any) -> None:
+        def body(context: Any, *args: Any, **kwargs: Any) -> None:
             try:
-                function(*args, **kwargs)
+                function(context, *args, **_with_rest(context.remainder, kwargs))
             except KilnError as error:
                 raise Exit(f"error: {error}", code=1) from None
             except OSError as error:
@@ -63,6 +64,13 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Any]:
         return task(body, iterable=lists, positional=[], auto_shortflags=False, **options)
 
     return decorate
+
+
+def _with_rest(rest: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return a task's arguments with the words after `--`, which invoke itself passes by."""
+    if rest and "globs" not in kwargs:
+        raise KilnError(f"-- {rest}: this command takes no words; leave them out")
+    return {**kwargs, "globs": [*kwargs["globs"], *rest.split()]} if rest else kwargs
 
 
 def matrix(versions: str) -> "Matrix":

@@ -1,6 +1,7 @@
 """Commands take globs as plain words, and end in one line where a user can mend something."""
 
 import json
+from pathlib import Path
 
 import pytest
 from invoke import Collection, Program
@@ -30,6 +31,28 @@ def test_any_number_of_plain_words_are_globs(capsys):
     assert run("--platform", "linux/amd64", "x", "--platform", "linux/arm64") == [
         ["x"], ["linux/amd64", "linux/arm64"], False,
     ]  # fmt: skip
+
+
+def test_words_behind_two_hyphens_are_globs_too(capsys):
+    """None is dropped in silence, which would select everything."""
+
+    @cli.command()
+    def build(_, globs):
+        print(json.dumps(list(globs)))
+
+    @cli.command()
+    def stop(_):
+        print("stopped")
+
+    program(build).run(["invoke", "build", "a", "--", "b", "c"], exit=False)
+    assert json.loads(capsys.readouterr().out) == ["a", "b", "c"]
+    program(stop).run(["invoke", "stop", "--", "b"], exit=False)
+    assert capsys.readouterr() == ("", "error: -- b: this command takes no words; leave them out\n")
+
+
+def test_the_checkouts_own_family_is_the_default():
+    """A command works in any folder of the checkout, as invoke finds tasks.py from there."""
+    assert Path(cli.VERSIONS).samefile(Path(__file__).parents[2] / "versions.json")
 
 
 @pytest.mark.parametrize(
