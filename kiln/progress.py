@@ -36,6 +36,7 @@ class Trace:
         self.log = log
         self._event = ""
         self._names: dict[str, str] = {}
+        self._started: set[str] = set()
         self._cached: set[str] = set()
         self._partial: dict[str, str] = {}
         self._last: dict[str, str] = {}
@@ -87,7 +88,9 @@ class Trace:
 
     def _vertex(self, vertex: dict[str, Any]) -> None:
         digest, name = vertex["digest"], vertex.get("name", "")
-        if vertex.get("started") and digest not in self._names:
+        # Steps are announced before they start.
+        if vertex.get("started") and digest not in self._started:
+            self._started.add(digest)
             self.log.write(f"== {name}\n")
             self.phase = _phase(name) or self.phase
         if vertex.get("cached") and digest not in self._cached:

@@ -49,9 +49,8 @@ def logs(run):
 
 def steps(log, stage):
     """Return the RUN steps of a stage in a log, and those of them that came from the cache."""
-    found = set(re.findall(rf"^== (\[(?:[\w/-]+ )*{stage} +\d+/\d+\] RUN .*)$", log, re.MULTILINE))
-    cached = {name.removesuffix(": CACHED") for name in found if name.endswith(": CACHED")}
-    return {name.removesuffix(": CACHED") for name in found}, cached
+    lines = re.findall(rf"^== (\[(?:[\w/-]+ )*{stage} +\d+/\d+\] RUN .*?\))(: CACHED)?$", log, re.MULTILINE)
+    return {name for name, _ in lines}, {name for name, cached in lines if cached}
 
 
 def test_full_and_slim_run_one_compile(built):

@@ -47,6 +47,14 @@ def test_phases_of_an_optimised_build(trace, line, phase):
     assert trace.phase == phase
 
 
+def test_a_step_that_was_announced_is_a_phase_when_it_starts(trace):
+    """buildx names all steps first."""
+    trace.feed(vertex("[python 2/4] RUN x", started=None))
+    assert (trace.phase, trace.log.getvalue()) == ("starting", "")
+    trace.feed(vertex("[python 2/4] RUN x"))
+    assert (trace.phase, trace.log.getvalue()) == ("python 2/4", "== [python 2/4] RUN x\n")
+
+
 def test_what_nobody_waits_for_is_no_phase(trace):
     """Loading the Dockerfile takes no time; exporting does."""
     trace.feed(vertex("[internal] load build definition from Dockerfile"))
