@@ -48,7 +48,7 @@ def test_phases_of_an_optimised_build(trace, line, phase):
 
 
 def test_a_step_that_was_announced_is_a_phase_when_it_starts(trace):
-    """buildx names all steps first."""
+    """Each step is named before any runs."""
     trace.feed(vertex("[python 2/4] RUN x", started=None))
     assert (trace.phase, trace.log.getvalue()) == ("starting", "")
     trace.feed(vertex("[python 2/4] RUN x"))
