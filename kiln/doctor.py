@@ -22,15 +22,26 @@ class Finding(Struct, frozen=True, kw_only=True):
     remedy: str = ""
     """What to do; empty where all is well."""
 
+    @property
+    def needed(self) -> bool:
+        """Tell whether nothing can be built without the remedy."""
+        return bool(self.remedy) and self.name in ("engine", "image store", "buildx")
+
 
 def report(matrix: Matrix) -> tuple[str, bool]:
     """Return what was found as text, and whether the newest image can be built here."""
-    findings = [*_engine(), *_bases(matrix), *_sources(matrix), *_machine()]
     try:
-        _, why = plan.default(matrix, engine.native_platform(), None)
-        verdict, well = f"`invoke build` builds {why}", not any(f.name == "engine" and f.remedy for f in findings)
+        found = engine.find()
+        engines = list(_engine_facts(found) if found else _no_engine())
+    except KilnError as error:
+        found, engines = None, [Finding(name="engine", found=str(error), remedy="nothing can be built until then")]
+    native = found.platform if found else engine.native_platform()
+    try:
+        _, why = plan.default(matrix, native, None, found)
+        verdict, well = f"`invoke build` builds {why}", not any(finding.needed for finding in engines)
     except KilnError as error:
         verdict, well = str(error), False
+    findings = [*engines, *_bases(matrix, found), *_sources(matrix), *_machine()]
     width = max(len(finding.name) for finding in findings)
     lines = [f"{'--' if f.remedy else 'ok'}  {f.name:<{width}}  {_line(f)}" for f in findings]
     return "\n".join([*lines, "", verdict]), well
@@ -40,21 +51,10 @@ def _line(finding: Finding) -> str:
     return f"{finding.found}; {finding.remedy}" if finding.remedy else finding.found
 
 
-def _engine() -> Iterator[Finding]:
-    try:
-        found = engine.find()
-    except KilnError as error:
-        yield Finding(name="engine", found=str(error), remedy="see above")
-        return
-    if found is not None:
-        yield from _engine_facts(found)
-        return
-    try:
-        engine_host.check()
-    except KilnError as error:
-        yield Finding(name="engine", found=str(error), remedy="nothing can be built until then")
-    else:
-        yield Finding(name="engine", found="none answers; Kiln brings one with the first build")
+def _no_engine() -> Iterator[Finding]:
+    """Tell that an engine will be brought; EngineError where it cannot be."""
+    engine_host.check()
+    yield Finding(name="engine", found="none answers; Kiln brings one with the first build")
 
 
 def _engine_facts(found: Engine) -> Iterator[Finding]:
@@ -72,10 +72,10 @@ def _engine_facts(found: Engine) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _bases(matrix: Matrix) -> Iterator[Finding]:
+def _bases(matrix: Matrix, found_engine: Engine | None) -> Iterator[Finding]:
     """Tell for each target and platform from where its base comes, and why from nowhere."""
     for name, target in matrix.catalog.targets.items():
-        origins = {platform: bases.available(target, platform) for platform in target.platforms}
+        origins = {platform: bases.available(target, platform, engine=found_engine) for platform in target.platforms}
         found = ", ".join(f"{platform} ({origin})" for platform, origin in origins.items() if origin)
         remedies = dict.fromkeys(bases.obstacle(target, p) for p, origin in origins.items() if not origin)
         lacking = ", ".join(platform for platform, origin in origins.items() if not origin)

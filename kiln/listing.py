@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from kiln import bases, render, sources
+from kiln import engine as engines
 from kiln.matrix import Image, Matrix
 
 
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
     """Return a mapping for each image: id, tags, platforms, compile keys, origins of its parts."""
+    engine = engines.find()
     origins: dict[str, str | None] = {}
     found: dict[tuple[str, str], str | None] = {}
     listed = []
@@ -20,7 +22,7 @@ def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[d
         for platform in image.platforms:
             key = image.target_name, platform
             if key not in found:
-                found[key] = bases.available(image.target, platform)
+                found[key] = bases.available(image.target, platform, engine=engine)
         listed.append(
             {
                 "id": image.id,

@@ -18,11 +18,12 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
 
     Raises SelectionError if nothing of what was asked for can be built from here.
     """
-    native = engines.native_platform()
+    engine = engines.find()
+    native = engine.platform if engine else engines.native_platform()
     resolved, failed = [], {}
-    for one in _wanted(matrix, globs, platforms, native, options):
+    for one in _wanted(matrix, globs, platforms, engine, options):
         try:
-            resolved.append(plan.foresee(one, matrix, options))
+            resolved.append(plan.foresee(one, matrix, options, engine))
         except SelectionError as error:
             failed[one.name] = str(error)
     if not resolved:
@@ -40,8 +41,9 @@ def build(  # noqa: PLR0913 - what the command line gives
     if push and options.quick and not options.allow_quick:
         raise SelectionError(f"--push: {publish.QUICK}; leave out --quick or --push, or say --allow-quick")
     # What was asked for is checked before an engine is brought, which may take minutes.
-    wanted = _wanted(matrix, globs, platforms, engines.native_platform(), options)
-    engine = engines.bring()
+    found = engines.find()
+    wanted = _wanted(matrix, globs, platforms, found, options)
+    engine = found or engines.start()
     _check(engine, options)
     resolved, failed = plan.resolve_all(wanted, matrix, engine, options)
     if resolved:
@@ -70,15 +72,16 @@ def _check(engine: Engine, options: Options) -> None:
 
 
 def _wanted(
-    matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str, options: Options
+    matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], engine: Engine | None, options: Options
 ) -> list[Wanted]:
     if options.jobs < 1:
         raise SelectionError(f"--jobs {options.jobs}: at least one build must run; give 1 or more")
+    native = engine.platform if engine else engines.native_platform()
     if globs:
         return plan.choose(matrix, globs, platforms, native)
     if list(platforms) not in ([], [native]):
         raise SelectionError("--platform needs the images it is for; name them, or give --all")
-    image, reason = plan.default(matrix, native, options.sources)
+    image, reason = plan.default(matrix, native, options.sources, engine)
     say(f"building {reason}")
     return [Wanted(image=image, platform=native)]
 

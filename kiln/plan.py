@@ -41,22 +41,23 @@ class Options(Struct, frozen=True, kw_only=True):
 def choose(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str) -> list[Wanted]:
     """Return the builds that globs and platforms (`all`, or none for the engine's own) select.
 
-    Raises SelectionError where a platform is not offered by an image.
+    An image that a glob finds is left out where it has none of the platforms. Raises SelectionError
+    where nothing is left, or a platform is offered by none of the images.
     """
-    chosen = []
-    for image in matrix.select(globs):
-        offered = list(image.platforms)
-        wanted = offered if list(platforms) == ["all"] else list(platforms) or [native]
-        for platform in wanted:
-            if platform not in offered:
-                raise SelectionError(
-                    f"{image.id} is not offered for {platform}; it has {', '.join(offered)} (versions.json: platforms)"
-                )
-            chosen.append(Wanted(image=image, platform=platform))
-    return chosen
+    images = matrix.select(globs)
+    every = list(dict.fromkeys(platform for image in images for platform in image.platforms))
+    wanted = every if list(platforms) == ["all"] else list(dict.fromkeys(platforms)) or [native]
+    for platform in wanted:
+        if platform not in every:
+            names = images[0].id if len(images) == 1 else f"none of {len(images)} images"
+            raise SelectionError(
+                f"{names} {'is not' if len(images) == 1 else 'is'} offered for {platform}; "
+                f"there is {', '.join(every)} (versions.json: platforms)"
+            )
+    return [Wanted(image=image, platform=p) for image in images for p in wanted if p in image.platforms]
 
 
-def default(matrix: Matrix, platform: str, folder: Path | None) -> tuple[Image, str]:
+def default(matrix: Matrix, platform: str, folder: Path | None, engine: Engine | None) -> tuple[Image, str]:
     """Return the newest stable slim image that can be built from here, and why that one.
 
     Raises SelectionError with every newer image's reason where there is none.
@@ -66,7 +67,7 @@ def default(matrix: Matrix, platform: str, folder: Path | None) -> tuple[Image, 
         if image.variant != "slim" or platform not in image.platforms:
             continue
         source = sources.available(image.release, matrix.catalog.sources, folder=folder)
-        base = bases.available(image.target, platform) if source else None
+        base = bases.available(image.target, platform, engine=engine) if source else None
         if source and base:
             return image, _why(image, source, base, skipped)
         skipped[image.id] = f"no base image for {image.target.title}" if source else "no sources"
@@ -108,14 +109,14 @@ def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) ->
     return Resolved(build=build, base=base.origin, source=source.origin)
 
 
-def foresee(wanted: Wanted, matrix: Matrix, options: Options) -> Resolved:
+def foresee(wanted: Wanted, matrix: Matrix, options: Options, engine: Engine | None) -> Resolved:
     """Return a build as `resolve` would, without fetching or making anything.
 
     What is not here yet is named in words. Raises KilnError where it cannot be had.
     """
     image, release = wanted.image, wanted.image.release
     source = sources.available(release, matrix.catalog.sources, folder=options.sources)
-    base = bases.available(image.target, wanted.platform)
+    base = bases.available(image.target, wanted.platform, engine=engine)
     if not source or not base:
         lacks = "no sources" if not source else f"no base image for {image.target.title} on {wanted.platform}"
         raise SelectionError(f"{image.id}: {lacks} to be had from here; see `invoke doctor`")
