@@ -65,14 +65,13 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
         "all": "the whole matrix", "platform": "linux/arm64 and the like, or all; the engine's own if not given",
         "quick": "no profile-guided and link-time optimisation, for trying things",
         "dry_run": "print the plan and the bake definition", "push": "test, then push what passed with all its tags",
-        "allow_quick": "with --push: push --quick builds too, to try a pipeline and its registry in minutes",
         "builder": "the buildx builder to use", "jobs": "builds at once", "no_cache": "build everything anew",
         "sources": _SOURCES, "versions": _VERSIONS,
     }
 )  # fmt: skip
 def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, globs: Any, platform: Any, all: bool = False, quick: bool = False, dry_run: bool = False,
-    push: bool = False, allow_quick: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False,
+    push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False,
     sources: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Build images."""
@@ -80,7 +79,7 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     from kiln.plan import Options
 
     options = Options(
-        quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources), allow_quick=allow_quick
+        quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources)
     )  # fmt: skip
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)

@@ -38,8 +38,6 @@ def build(  # noqa: PLR0913 - what the command line gives
     matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options, *, push: bool, versions: str
 ) -> tuple[str, bool]:
     """Build what was asked for; return the summary and whether anything failed."""
-    if push and options.quick and not options.allow_quick:
-        raise SelectionError(f"--push: {publish.QUICK}; leave out --quick or --push, or say --allow-quick")
     # What was asked for is checked before an engine is brought, which may take minutes.
     found = engines.find()
     wanted = _wanted(matrix, globs, platforms, found, options)
@@ -54,7 +52,7 @@ def build(  # noqa: PLR0913 - what the command line gives
     refused = False
     if push:
         built = [one.record for one in outcomes if one.record]
-        text, refused = publish.push(wanted, built, matrix, engine, versions, quick=options.allow_quick)
+        text, refused = publish.push(wanted, built, matrix, engine, versions)
         lines += ["", text]
     lines += _how_to_run(outcomes, engine)
     return "\n".join(lines), refused or any(one.result == "failed" for one in outcomes)

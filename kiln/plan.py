@@ -34,8 +34,6 @@ class Options(Struct, frozen=True, kw_only=True):
     no_cache: bool = False
     sources: Path | None = None
     """A folder of source tarballs."""
-    allow_quick: bool = False
-    """Push quick builds too."""
 
 
 def choose(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str) -> list[Wanted]:

@@ -15,47 +15,51 @@ from kiln.matrix import Image, Matrix
 from kiln.plan import Wanted
 from kiln.records import Record
 
-QUICK = "a --quick build is not optimised and not pushed"
 
-
-def push(  # noqa: PLR0913 - what was asked for, and the surroundings
-    wanted: Iterable[Wanted], built: Collection[Record], matrix: Matrix, engine: Engine, versions: str, *, quick: bool
+def push(
+    wanted: Iterable[Wanted], built: Collection[Record], matrix: Matrix, engine: Engine, versions: str
 ) -> tuple[str, bool]:
     """Test what was built, then push every image all of whose wanted platforms passed, with all its tags.
 
-    `quick` lets quick builds pass. Returns what was pushed and what was not, as text, and whether
-    anything was held back.
+    Returns what was pushed and what was not, as text, and whether anything was held back.
     """
     asked: dict[str, tuple[Image, list[str]]] = {}
     for one in wanted:
         asked.setdefault(one.image.id, (one.image, []))[1].append(one.platform)
-    tested = _test([record for record in built if quick or not record.quick], versions)
+    tested = _test(built, versions)
     lines, held_back = [], False
     for image, platforms in asked.values():
         found = [record for record in built if record.id == image.id]
-        obstacle = reason(found, platforms, quick=quick) or tested
+        obstacle = reason(found, platforms) or tested
         if not obstacle:
             obstacle = _pushed(image, found, matrix.repository, engine)
         held_back |= bool(obstacle)
-        done = f"pushed {matrix.repository}: {', '.join(image.tags)}"
+        done = f"pushed {matrix.repository}: {', '.join(image.tags)}{caveat(image, found)}"
         lines.append(f"not pushed: {image.id}: {obstacle}" if obstacle else done)
     return "\n".join(lines), held_back
 
 
-def reason(built: Collection[Record], platforms: Iterable[str], *, quick: bool = False) -> str:
+def reason(built: Collection[Record], platforms: Iterable[str]) -> str:
     """Return why an image may not be pushed for some platforms, or nothing if it may."""
     missing = set(platforms) - {record.platform for record in built}
     if missing:
         return f"{', '.join(sorted(missing))} was not built"
     for record in built:
-        if record.quick and not quick:
-            return f"{record.platform}: {QUICK}"
         result = records.result(record.digest)
         if result is None:
             return f"{record.platform} was not tested"
         if result.failed:
             return f"{record.platform} failed {', '.join(result.failed)}"
     return ""
+
+
+def caveat(image: Image, pushed: Iterable[Record]) -> str:
+    """Return what whoever pushed an image must know of it: platforms that its tags now lack, a quick build."""
+    found = list(pushed)
+    lacking = [platform for platform in image.platforms if platform not in {record.platform for record in found}]
+    notes = [f"without {', '.join(lacking)}, which the matrix offers"] if lacking else []
+    notes += ["not optimised (--quick)"] if any(record.quick for record in found) else []
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _test(built: Iterable[Record], versions: str) -> str:

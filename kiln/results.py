@@ -34,7 +34,7 @@ class Outcome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     passed: Annotated[int, Meta(ge=0)]
     failed: Annotated[int, Meta(ge=0)]
     quick: bool
-    """Whether it was a quick build, which is never published."""
+    """Whether it was a quick build."""
 
 
 class Results(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

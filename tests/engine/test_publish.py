@@ -82,7 +82,7 @@ def family(registry, tmp_path_factory, engine):
 @pytest.fixture(scope="module")
 def pushed(family):
     """Return how `invoke build --push` ended, for an image that is well and one that is not."""
-    return family.build("*", "--push", "--allow-quick")
+    return family.build("*", "--push")
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_platforms_become_one_index(  # noqa: PLR0913, PLR0917 - fixtures
     result = records.result(record.digest)
     records.save_result(Result(**structs.asdict(result) | {"digest": both[1].digest, "platform": other}))
     wanted = [Wanted(image=image, platform=one.platform) for one in both]
-    text, held_back = publish.push(wanted, both, expanded, engine, str(family.file), quick=True)
+    text, held_back = publish.push(wanted, both, expanded, engine, str(family.file))
     records._result(both[1].digest).unlink()  # noqa: SLF001
     assert not held_back, text
     for tag in image.tags:
@@ -157,7 +157,7 @@ def test_a_platform_that_was_not_built_holds_the_image_back(family, pushed, expa
     assert pushed
     record, image = family.record(SLIM), expanded.get(SLIM)
     wanted = [Wanted(image=image, platform=name) for name in image.platforms]
-    text, held_back = publish.push(wanted, [record], expanded, engine, str(family.file), quick=True)
+    text, held_back = publish.push(wanted, [record], expanded, engine, str(family.file))
     missing = ", ".join(sorted(set(image.platforms) - {record.platform}))
     assert (text, held_back) == (f"not pushed: {SLIM}: {missing} was not built", True)
 
@@ -166,7 +166,7 @@ def test_a_registry_that_does_not_answer(family, pushed, registry):
     """The summary is there all the same, and the image's line tells why; this test ends the registry."""
     assert pushed
     registry.stop()
-    done = family.build(SLIM, "--push", "--allow-quick")
+    done = family.build(SLIM, "--push")
     assert done.returncode == 1
     assert summary(done)[SLIM].startswith("up to date")
     assert f"not pushed: {SLIM}: " in done.stdout

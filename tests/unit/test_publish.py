@@ -4,6 +4,7 @@ import pytest
 
 from kiln import publish, records
 from kiln.records import Record, Result
+from tests.unit import family as f
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -34,22 +35,24 @@ def test_what_passed_may_be_pushed():
 
 
 @pytest.mark.parametrize(
-    ("changes", "failed", "platforms", "reason"),
+    ("failed", "platforms", "reason"),
     [
-        ({}, None, ["linux/amd64"], "linux/amd64 was not tested"),
-        ({}, ["test_size", "test_ssl"], ["linux/amd64"], "linux/amd64 failed test_size, test_ssl"),
-        ({}, [], ["linux/amd64", "linux/arm64"], "linux/arm64 was not built"),
-        ({"quick": True}, [], ["linux/amd64"], f"linux/amd64: {publish.QUICK}"),
+        (None, ["linux/amd64"], "linux/amd64 was not tested"),
+        (["test_size", "test_ssl"], ["linux/amd64"], "linux/amd64 failed test_size, test_ssl"),
+        ([], ["linux/amd64", "linux/arm64"], "linux/arm64 was not built"),
     ],
 )
-def test_what_holds_an_image_back(changes, failed, platforms, reason):
+def test_what_holds_an_image_back(failed, platforms, reason):
     """Each cause is named with its platform."""
     if failed is not None:
         tested(*failed)
-    assert publish.reason([record(**changes)], platforms) == reason
+    assert publish.reason([record()], platforms) == reason
 
 
-def test_quick_builds_may_be_allowed():
-    """To try a pipeline."""
-    tested()
-    assert not publish.reason([record(quick=True)], ["linux/amd64"], quick=True)
+def test_what_a_pushed_image_lacks_is_said(tmp_path):
+    """A tag that covers a part of the platforms, or a quick build, is never silent."""
+    image = f.expand(tmp_path, f.family()).images[0]
+    assert publish.caveat(image, [record(), record(platform="linux/arm64")]) == ""
+    assert publish.caveat(image, [record(quick=True)]) == (
+        " (without linux/arm64, which the matrix offers; not optimised (--quick))"
+    )
