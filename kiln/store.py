@@ -67,7 +67,7 @@ def export(path: Path, artifact: Artifact, into: Path) -> Path:
     Raises `SourceError` if that file is another one.
     """
     target = into / artifact.file
-    with disk_errors(target), paths.lock(lock_name(artifact)):
+    with disk_errors(target, "name another folder"), paths.lock(lock_name(artifact)):
         if not target.exists():
             _copy(path, target, part=into / f".{target.name}.part")
         elif digest(target) != artifact.sha256:
@@ -122,8 +122,12 @@ def _digest(path: Path, _inode: int, _size: int, _changed: int) -> str:
 def _copy(source: Path, target: Path, *, part: Path) -> None:
     """Copy a file whole or not at all; `part` is on the target's file system."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, part)
-    part.replace(target)
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _note(artifact: Artifact) -> Path:
@@ -138,15 +142,17 @@ def read_digest(path: Path) -> str:
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk at `path` refuses into a `DiskError` that says what to do."""
+def disk_errors(path: Path, other: str = "set KILN_HOME to another folder") -> Iterator[None]:
+    """Turn what the disk at `path` refuses into a `DiskError` that says what to do, `other` if need be."""
     try:
         yield
     except OSError as error:
-        name = error.filename or path
+        # Of a copy, the second name is the new file's.
+        name = Path(str(error.filename2 or error.filename or path))
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            free = transfer.size(shutil.disk_usage(path.parent).free)
-            what = f"the disk is full ({free} free); make room, or set KILN_HOME to a folder on another disk"
+            there = next(folder for folder in (name, *name.absolute().parents) if folder.exists())
+            free = transfer.size(shutil.disk_usage(there).free)
+            what = f"the disk is full ({free} free); make room, or {other}, on another disk"
         else:
-            what = f"{error.strerror or error}; look at its permissions, or set KILN_HOME to another folder"
+            what = f"{error.strerror or error}; look at its permissions, or {other}"
         raise DiskError(f"{name}: {what}") from error

@@ -67,6 +67,13 @@ def test_a_disk_that_refuses_is_a_clear_error(tmp_path: Path, code: int, words: 
     assert "KILN_HOME" in str(caught.value)
 
 
+def test_a_copy_that_the_disk_refuses_names_the_copy(tmp_path: Path) -> None:
+    """The source is well; the remedy is the caller's, and a folder that is not there yet has room too."""
+    with pytest.raises(DiskError, match="name another folder") as caught, disk_errors(tmp_path, "name another folder"):
+        raise OSError(errno.ENOSPC, "refused", "source", None, str(tmp_path / "missing" / "copy"))
+    assert str(caught.value).startswith(f"{tmp_path}/missing/copy: the disk is full")
+
+
 def test_lines_come_at_quarters() -> None:
     """A line is due when another quarter is here."""
     lines = Lines("x", 1_000_000, 0, 0.0)

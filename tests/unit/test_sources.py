@@ -126,6 +126,21 @@ def test_carrying_gives_a_folder_for_a_machine_without_network(folder: Path, hom
     assert [path.name for path in (home / "stick").iterdir()] == ["Python-3.13.5.tar.xz"]
 
 
+def test_a_copy_that_fails_leaves_no_part(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full stick holds whole files only, and the error is about the stick."""
+    (folder / "Python-3.13.5.tar.xz").write_bytes(GZIP)
+    source = sources.fetch(release(), NOWHERE, folder=folder)
+
+    def full(_: Path, part: Path) -> None:
+        part.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(source.path), None, str(part))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(SourceError, match=r"stick/.*the disk is full .*name another folder"):
+        sources.carry([release()], NOWHERE, home / "stick", folder=folder)
+    assert list((home / "stick").iterdir()) == []
+
+
 def test_carrying_never_writes_over_another_file(folder: Path, home: Path) -> None:
     """A file of the same name and other content is the user's."""
     (folder / "Python-3.13.5.tar.xz").write_bytes(GZIP)
