@@ -1,5 +1,6 @@
 """What every command shares: file globs as plain words, and errors as one line."""
 
+import errno
 import functools
 import os
 import sys
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 # The checkout's own, wherever in it (or with `invoke -r`) a command is typed.
 VERSIONS = os.path.relpath(Path(__file__).resolve().parent.parent / "versions.json")
 
+_REMEDIES = {
+    errno.EACCES: "; look at its permissions, or work as the user who owns it",
+    errno.EROFS: "; work in a folder that can be written to",
+    errno.ENOSPC: "; make room on that disk",
+    errno.EDQUOT: "; make room on that disk",
+}
 
 _handle = parser.ParseMachine.handle
 
@@ -55,7 +62,8 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Any]:
                 raise Exit(f"error: {error}", code=1) from None
             except OSError as error:
                 place = f"{error.filename}: " if error.filename else ""
-                raise Exit(f"error: {place}{error.strerror or error}", code=1) from None
+                remedy = _REMEDIES.get(error.errno or 0, "")
+                raise Exit(f"error: {place}{error.strerror or error}{remedy}", code=1) from None
             except KeyboardInterrupt:
                 raise Exit("interrupted; the same command carries on from here", code=130) from None
 

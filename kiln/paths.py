@@ -13,7 +13,6 @@ from kiln import console
 from kiln.errors import KilnError
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSIONS = Path("versions.json")
 
 
 def home() -> Path:
@@ -46,7 +45,11 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

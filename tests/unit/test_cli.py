@@ -59,7 +59,10 @@ def test_the_checkouts_own_family_is_the_default():
     ("error", "message"),
     [
         (KilnError("x: found y; do z"), "error: x: found y; do z\n"),
-        (OSError(28, "No space left on device", "file"), "error: file: No space left on device\n"),
+        (
+            OSError(28, "No space left on device", "file"),
+            "error: file: No space left on device; make room on that disk\n",
+        ),
         (KeyboardInterrupt(), "interrupted; the same command carries on from here\n"),
     ],
 )

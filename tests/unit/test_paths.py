@@ -23,6 +23,18 @@ def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_refused_write_names_the_file_and_not_its_temporary_sibling(tmp_path, monkeypatch):
+    """The user knows the one, and never saw the other."""
+
+    def refused(**_):
+        raise OSError(13, "Permission denied", str(tmp_path / ".file.x.part"))
+
+    monkeypatch.setattr("tempfile.mkstemp", refused)
+    with pytest.raises(OSError, match="Permission denied") as caught:
+        paths.write_whole(tmp_path / "file", "new")
+    assert caught.value.filename == str(tmp_path / "file")
+
+
 def test_home_is_configured_or_the_users_cache(tmp_path, monkeypatch):
     """KILN_HOME wins; without it, the user's cache folder is used."""
     monkeypatch.setenv("KILN_HOME", str(tmp_path / "a"))
