@@ -57,6 +57,12 @@ def _no_engine() -> Iterator[Finding]:
     yield Finding(name="engine", found="none answers; Kiln brings one with the first build")
 
 
+def _lack(error: KilnError) -> Finding:
+    """Return that there is no engine; an error says what to do behind its first semicolon."""
+    found, _, remedy = str(error).partition("; ")
+    return Finding(name="engine", found=found, remedy=remedy or "nothing can be built until then")
+
+
 def _engine_facts(found: Engine) -> Iterator[Finding]:
     kind = "Kiln's private Docker" if found.private else "Docker"
     yield Finding(name="engine", found=f"{kind} {found.server}, {found.platform}")
