@@ -34,11 +34,12 @@ def report(matrix: Matrix) -> tuple[str, bool]:
         found = engine.find()
         engines = list(_engine_facts(found) if found else _no_engine())
     except KilnError as error:
-        found, engines = None, [Finding(name="engine", found=str(error), remedy="nothing can be built until then")]
+        found, engines = None, [_lack(error)]
     native = found.platform if found else engine.native_platform()
     try:
         _, why = plan.default(matrix, native, None, found)
-        verdict, well = f"`invoke build` builds {why}", not any(finding.needed for finding in engines)
+        well = not any(finding.needed for finding in engines)
+        verdict = f"`invoke build` builds {why}" if well else f"once the engine is mended, `invoke build` builds {why}"
     except KilnError as error:
         verdict, well = str(error), False
     findings = [*engines, *_bases(matrix, found), *_sources(matrix), *_machine()]
