@@ -9,7 +9,7 @@ from tests.unit import family
 
 @pytest.fixture
 def no_engine(tmp_path, monkeypatch):
-    """A machine whose user named an engine that does not answer."""
+    """Make a machine whose user named an engine that does not answer."""
 
     def find():
         raise EngineError("DOCKER_HOST=unix:///x: no Docker engine answers there; start it, or unset DOCKER_HOST")
@@ -20,7 +20,8 @@ def no_engine(tmp_path, monkeypatch):
     monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "python.org")
 
 
-def test_a_missing_engine_is_told_with_its_remedy_and_promises_no_build(no_engine, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("no_engine")
+def test_a_missing_engine_is_told_with_its_remedy_and_promises_no_build(tmp_path, monkeypatch):
     """What would be built is said, but not that it can be."""
     monkeypatch.setattr(plan, "default", lambda *_, **__: ([], "3.13.5-slim-trixie"))
     text, well = doctor.report(family.expand(tmp_path, family.family()))
