@@ -40,8 +40,12 @@ def _handle_globs(machine: parser.ParseMachine, token: str) -> None:
     plain = not token.startswith("-") and token not in machine.contexts and not machine.waiting_for_flag_value
     if globs is not None and plain and machine.current_state == "context":
         globs.value = token
-    else:
+        return
+    try:
         _handle(machine, token)
+    except ValueError:
+        # Invoke would let the traceback through.
+        machine.error(f"error: --{machine.flag.name if machine.flag else ''} {token}: not a number; give one")
 
 
 parser.ParseMachine.handle = _handle_globs  # type: ignore[method-assign, assignment] # see above

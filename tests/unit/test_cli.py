@@ -50,6 +50,20 @@ def test_words_behind_two_hyphens_are_globs_too(capsys):
     assert capsys.readouterr() == ("", "error: -- b: this command takes no words; leave them out\n")
 
 
+def test_what_is_no_number_is_one_line(capsys):
+    """Invoke itself ends in a traceback there."""
+
+    @cli.command()
+    def build(_, globs, jobs=2):
+        raise AssertionError(globs, jobs)
+
+    for words in (["--jobs", "many", "x"], ["x", "--jobs=many"]):
+        with pytest.raises(SystemExit) as caught:
+            program(build).run(["invoke", "build", *words])
+        assert caught.value.code == 1
+        assert capsys.readouterr().err == "error: --jobs many: not a number; give one\n"
+
+
 def test_the_checkouts_own_family_is_the_default():
     """A command works in any folder of the checkout, as invoke finds tasks.py from there."""
     assert Path(cli.VERSIONS).samefile(Path(__file__).parents[2] / "versions.json")
