@@ -63,14 +63,14 @@ def start() -> None:
     """Start this home's engine unless it runs, and return when it answers."""
     with paths.lock("engine"):
         if running() is not None:
-            _await(lambda: running() is not None)
+            _await(lambda: running() is not None, "runs, but does not answer; `invoke engine.stop` ends it")
             return
         engine_host.check()
         root = engine_root.ensure()
         with console.step("Starting the private Docker engine"):
             first = _launch(root)
             try:
-                _await(lambda: first.poll() is None)
+                _await(lambda: first.poll() is None, "does not start")
             except EngineError:
                 first.kill()
                 first.wait()
@@ -154,12 +154,12 @@ def _launch(root: Path) -> subprocess.Popen[bytes]:
                                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip
 
 
-def _await(alive: Callable[[], bool]) -> None:
-    """Wait until the engine answers; EngineError if it ends or takes too long."""
+def _await(alive: Callable[[], bool], what: str) -> None:
+    """Wait until the engine answers; EngineError with `what` it does if it ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not answers():
         if not alive() or time.monotonic() > deadline:
-            raise EngineError(f"the private Docker engine does not start: {_last_words()}; see {_log()}")
+            raise EngineError(f"the private Docker engine {what}: {_last_words()}; see {_log()}")
         time.sleep(0.05)
 
 

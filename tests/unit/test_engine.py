@@ -116,3 +116,13 @@ def test_a_stale_record_is_no_engine(tmp_path, monkeypatch, record):
 def test_name_servers_are_read_from_a_resolv_conf():
     text = "# comment\nsearch example.org\nnameserver 127.0.0.53\nnameserver ::1\nnameserver\n"
     assert engine_root.name_servers(text) == ["127.0.0.53", "::1"]
+
+
+def test_an_engine_that_runs_and_answers_no_more_says_how_to_end_it(tmp_path, monkeypatch):
+    """Someone may have removed its socket, as cleaners of /tmp do."""
+    monkeypatch.setenv("KILN_HOME", str(tmp_path))
+    monkeypatch.setattr(engine_private, "running", lambda: 1)
+    monkeypatch.setattr(engine_private, "answers", lambda: False)
+    monkeypatch.setattr(engine_private, "START_SECONDS", 0)
+    with pytest.raises(EngineError, match=r"runs, but does not answer; `invoke engine\.stop` ends it"):
+        engine_private.start()
