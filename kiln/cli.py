@@ -106,6 +106,9 @@ def out(text: str) -> None:
     """Print a result; a closed pipe (`| head`) ends the command quietly."""
     try:
         print(text, flush=True)
+    except UnicodeEncodeError:
+        # The terminal's encoding is the user's: what it lacks is shown by number.
+        print(text.encode("ascii", errors="backslashreplace").decode(), flush=True)
     except BrokenPipeError:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - the interpreter flushes it at its end
         raise SystemExit(0) from None

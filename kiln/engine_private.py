@@ -190,7 +190,8 @@ def _clear(root: Path) -> None:
 
 
 def _last_words() -> str:
-    lines = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    text = _log().read_text(encoding="utf-8", errors="replace") if _log().exists() else ""
+    lines = text.strip().splitlines()
     return lines[-1] if lines else "it says nothing"
 
 

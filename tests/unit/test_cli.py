@@ -1,5 +1,6 @@
 """Commands take globs as plain words, and end in one line where a user can mend something."""
 
+import io
 import json
 from pathlib import Path
 
@@ -100,3 +101,11 @@ def test_versions_and_folders(tmp_path):
     assert cli.folder(str(tmp_path)) == tmp_path
     with pytest.raises(KilnError, match="no such folder; --sources takes"):
         cli.folder(str(tmp_path / "none"))
+
+
+def test_a_terminal_without_a_character_shows_its_number(monkeypatch):
+    """A narrow locale is no reason for a traceback."""
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", narrow)
+    cli.out("Target \u2193")
+    assert narrow.buffer.getvalue() == b"Target \\u2193\n"
