@@ -30,7 +30,10 @@ FORMS = {
     ),
     "index": (r"sha256:[0-9a-f]{64}", "sha256: and 64 lower-case hex digits"),
     "label": (r"[a-z0-9]+([._-][a-z0-9]+)*", "a label's name such as org.opencontainers.image.vendor"),
-    "mirror": (r"https?://[^\s/?#@]+(/[^\s?#]*)?", "an http(s) URL without credentials or query"),
+    "mirror": (
+        r"https?://[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?(/[^\s?#]*)?",
+        "an http(s) URL of a named host, without credentials or query",
+    ),
     "name": (r"[a-z0-9]+([.-][a-z0-9]+)*", "lower-case letters and digits with single dots or hyphens"),
     "package": (r"[a-zA-Z0-9][a-zA-Z0-9+._-]*", "a package's name"),
     # Docker takes a first part without dot and port for a folder of Docker Hub.
@@ -38,6 +41,7 @@ FORMS = {
         rf"(localhost|(?=[^:]*\.){_HOST}|{_HOST}:[0-9]{{1,5}})?",
         "a host with a dot or a port, such as ghcr.io, or nothing for Docker Hub",
     ),
+    "suite": (r"[a-z][a-z0-9.+-]*", "a Debian suite such as trixie"),
     "repository": (rf"{_COMPONENT}(/{_COMPONENT})*", "a repository such as kiln/python"),
 }
 
@@ -96,7 +100,7 @@ def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for index, mirror in enumerate(catalog.sources.mirrors):
         yield from _form(f"$.sources.mirrors[{index}]", "mirror", mirror)
     for index, suite in enumerate(catalog.sources.debian):
-        yield from _form(f"$.sources.debian[{index}]", "name", suite)
+        yield from _form(f"$.sources.debian[{index}]", "suite", suite)
     for name in catalog.variants:
         yield from _form(f"$.variants[{name!r}]", "name", name)
     for name, target in catalog.targets.items():

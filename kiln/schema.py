@@ -13,7 +13,7 @@ from kiln import checks, model
 # What the types leave open and the loader refuses: the form of a text, of a list's items, or of keys.
 _FORMS = {
     "Artifact.file": "file", "Artifact.sha256": "digest", "BaseImage.digest": "index", "BaseImage.image": "image",
-    "Catalog.registry": "registry", "Catalog.repository": "repository", "Origins.debian": "name",
+    "Catalog.registry": "registry", "Catalog.repository": "repository", "Origins.debian": "suite",
     "Origins.mirrors": "mirror", "Packages.compile": "package", "Packages.full": "package",
     "Packages.runtime": "package", "Target.release": "name",
 }  # fmt: skip

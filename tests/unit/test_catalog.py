@@ -76,6 +76,8 @@ REFUSED = [
     (["targets", "trixie", "base", "digest"], "sha256:1", "$.targets['trixie'].base.digest: found 'sha256:1'"),
     (["targets", "trixie", "packages", "full", 0], "gcc make", "write a package's name"),
     (["sources", "mirrors"], ["ftp://x"], "$.sources.mirrors[0]: found 'ftp://x'; write an http(s) URL"),
+    (["sources", "mirrors"], ["http://[::1"], "$.sources.mirrors[0]: found 'http://[::1'; write an http(s) URL"),
+    (["sources", "debian"], ["3.13"], "$.sources.debian[0]: found '3.13'; write a Debian suite such as trixie"),
     (["labels", "org vendor"], "x", "write a label's name"),
     (["registry"], "myregistry", "$.registry: found 'myregistry'; write a host with a dot or a port"),
     (["repository"], "kiln//python", "$.repository: found 'kiln//python'; write a repository"),
