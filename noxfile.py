@@ -12,6 +12,9 @@ OURS = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
 # Small enough to build from an empty cache in a quarter of an hour: two releases on two targets.
 TRIAL = ("3.13.5-trixie", "3.13.5-slim-trixie", "3.11.2-bookworm", "3.11.2-slim-bookworm")
 
+if OURS:
+    # `.venv/bin/nox` works without an activated environment too.
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 nox.options.default_venv_backend = "none" if OURS else "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = not OURS
