@@ -342,8 +342,8 @@ def holds(path, size, needles):
 
 
 def bytecode():
-    """Tell which modules below the standard library lack bytecode, or have another kind than `unchecked-hash`."""
-    missing, other, count = [], [], 0
+    """Tell which modules below the standard library lack bytecode, have another kind or another source's name."""
+    missing, other, misnamed, count = [], [], [], 0
     for folder, _, names in os.walk(STDLIB):
         for name in names:
             if not name.endswith(".py"):
@@ -356,9 +356,12 @@ def bytecode():
                     # PEP 552: 1 says that a hash follows, 2 that the source must be looked at.
                     if int.from_bytes(file.read(8)[4:], "little") != 1:
                         other.append(source)
+                    # Another name makes each import rewrite all code of the module.
+                    if source.encode() not in file.read():
+                        misnamed.append(source)
             except FileNotFoundError:
                 missing.append(source)
-    return {"count": count, "missing": sorted(missing), "other": sorted(other)}
+    return {"count": count, "missing": sorted(missing), "other": sorted(other), "misnamed": sorted(misnamed)}
 
 
 def unresolved(elves):

@@ -179,6 +179,7 @@ def test_bytecode(expect_none, facts):
     assert found["count"] > 500, f"expected a whole standard library, found {found['count']} modules"
     expect_none("modules without bytecode", found["missing"])
     expect_none("modules whose bytecode is not `unchecked-hash`", found["other"])
+    expect_none("modules whose bytecode names another source", found["misnamed"])
 
 
 def test_bytecode_used(expect, expect_none, facts):
