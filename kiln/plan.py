@@ -60,7 +60,7 @@ def default(matrix: Matrix, platform: str, folder: Path | None, engine: Engine |
 
     Raises SelectionError with every newer image's reason where there is none.
     """
-    skipped: dict[str, str] = {}
+    skipped: dict[str, list[str]] = {}
     for image in newest_stable(matrix.images):
         if image.variant != "slim" or platform not in image.platforms:
             continue
@@ -68,19 +68,23 @@ def default(matrix: Matrix, platform: str, folder: Path | None, engine: Engine |
         base = bases.available(image.target, platform, engine=engine) if source else None
         if source and base:
             return image, _why(image, source, base, skipped)
-        skipped[image.id] = f"no base image for {image.target.title}" if source else "no sources"
-    raise SelectionError(
-        "no stable slim image can be built from here: "
-        + "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        + "; see `invoke doctor`"
-    )
+        reason, name = ("no base image for", image.target.title) if source else ("no sources for", image.python)
+        if name not in skipped.setdefault(reason, []):
+            skipped[reason].append(name)
+    raise SelectionError(f"no stable slim image can be built from here: {_listed(skipped)}; see `invoke doctor`")
 
 
-def _why(image: Image, source: str, base: str, skipped: dict[str, str]) -> str:
+def _listed(skipped: dict[str, list[str]]) -> str:
+    """Return what was passed over, by reason."""
+    if not skipped:
+        return "the matrix has none for this platform"
+    return "; ".join(f"{reason} {', '.join(names)}" for reason, names in skipped.items())
+
+
+def _why(image: Image, source: str, base: str, skipped: dict[str, list[str]]) -> str:
     """Return one sentence on the choice, with the releases that would have come before it."""
     text = f"{image.id}: the newest stable slim image whose sources ({source}) and base ({base}) can be had from here"
-    pythons = list(dict.fromkeys(f"{name.split('-')[0]} ({reason})" for name, reason in skipped.items()))
-    return f"{text}; passed over: {', '.join(pythons)}" if pythons else text
+    return f"{text}; {_listed(skipped)}" if skipped else text
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
