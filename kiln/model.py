@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType, field
 from packaging.version import Version
 
+PYTHON_ORG = "https://www.python.org/ftp/python"
 Distribution = Literal["alpine", "debian", "ubuntu"]
 Flavour = Literal["default", "freethreaded"]
 
@@ -49,6 +50,13 @@ class Release(Entry, frozen=True, dict=True):
     def series(self) -> str:
         """Return the series: `3.13` for `3.13.5`."""
         return f"{self.parsed.major}.{self.parsed.minor}"
+
+    def url(self, artifact: Artifact, root: str = PYTHON_ORG) -> str:
+        """Return where an artifact lies below python.org or a mirror of it.
+
+        Prereleases lie in their release's folder.
+        """
+        return f"{root.rstrip('/')}/{self.parsed.base_version}/{artifact.file}"
 
 
 class BaseImage(Entry, frozen=True):

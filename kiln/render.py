@@ -16,7 +16,6 @@ from kiln.errors import RenderError
 from kiln.matrix import Image, Matrix
 from kiln.model import Artifact, Catalog, Release
 
-PYTHON_ORG = "https://www.python.org/ftp/python"
 FOLDER = "dockerfiles"
 _FAMILIES = {"debian": "debian", "ubuntu": "debian", "alpine": "alpine"}
 
@@ -145,7 +144,7 @@ def _compile(image: Image) -> _Compile:
         letter="t" if image.flavour == "freethreaded" else "",
         series=release.series,
         target=image.target_name,
-        url=f"{PYTHON_ORG}/{release.parsed.base_version}/{artifact.file}",
+        url=release.url(artifact),
     )
 
 

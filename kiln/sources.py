@@ -10,11 +10,9 @@ from msgspec import Struct
 from kiln import console, download, paths, reach, store, transfer
 from kiln.download import Wanted
 from kiln.errors import KilnError, SourceError
-from kiln.model import Artifact, Origins, Release
+from kiln.model import PYTHON_ORG, Artifact, Origins, Release
 from kiln.reach import Unavailable
 from kiln.store import DiskError, WrongBytesError, disk_errors
-
-PYTHON_ORG = "https://www.python.org/ftp/python"
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -123,11 +121,9 @@ def candidates(release: Release, origins: Origins, reasons: list[str], *, quick:
 
     With `quick`, what another process learnt minutes ago is believed.
     """
-    # A prerelease lies in the folder of its release.
-    version = release.parsed.base_version
     for folder in [*origins.mirrors, PYTHON_ORG]:
         for artifact in release.artifacts:
-            url = f"{folder.rstrip('/')}/{version}/{artifact.file}"
+            url = release.url(artifact, folder)
             yield Candidate(artifact=artifact, url=url, origin=reach.shown(url))
     yield from _debian(release, origins.debian, reasons, quick=quick)
 

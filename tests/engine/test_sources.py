@@ -15,7 +15,7 @@ import pytest
 
 from kiln import download, reach, sources, store
 from kiln.errors import SourceError
-from kiln.model import Artifact, Origins, Release
+from kiln.model import PYTHON_ORG, Artifact, Origins, Release
 from kiln.paths import ROOT
 from kiln.store import DiskError
 
@@ -119,7 +119,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KILN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("CI", "1")
-    reach.remember(sources.PYTHON_ORG, reach.Unavailable("left alone in this test", host=True))
+    reach.remember(PYTHON_ORG, reach.Unavailable("left alone in this test", host=True))
     return tmp_path / "home"
 
 

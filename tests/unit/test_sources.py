@@ -9,7 +9,7 @@ import pytest
 
 from kiln import reach, sources, store
 from kiln.errors import SourceError
-from kiln.model import Artifact, Origins, Release
+from kiln.model import PYTHON_ORG, Artifact, Origins, Release
 
 GZIP = b"\x1f\x8b tarball"
 NOWHERE = Origins(mirrors=[], debian=[])
@@ -19,7 +19,7 @@ NOWHERE = Origins(mirrors=[], debian=[])
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test a store of its own, in which python.org is known to be dead."""
     monkeypatch.setenv("KILN_HOME", str(tmp_path / "home"))
-    reach.remember(sources.PYTHON_ORG, reach.Unavailable("is asleep", host=True))
+    reach.remember(PYTHON_ORG, reach.Unavailable("is asleep", host=True))
     return tmp_path
 
 
@@ -109,7 +109,7 @@ def test_every_origin_is_in_the_error(folder: Path) -> None:
     head, first, second, remedy = str(caught.value).splitlines()
     assert head == "3.13.5: its sources cannot be had from anywhere:"
     assert first == f"  --sources {folder}: no file with a pinned digest"
-    assert second == f"  {sources.PYTHON_ORG}/3.13.5/Python-3.13.5.tar.xz: is asleep"
+    assert second == f"  {PYTHON_ORG}/3.13.5/Python-3.13.5.tar.xz: is asleep"
     assert remedy == (
         f"Put Python-3.13.5.tar.xz (sha256 {release().artifacts[0].sha256}) into a folder and add "
         "--sources FOLDER, or add a mirror that has it to $.sources.mirrors of versions.json."
@@ -156,7 +156,7 @@ def test_a_prerelease_lies_in_the_folder_of_its_release() -> None:
     origins = Origins(mirrors=["https://example.org/python/"], debian=[])
     assert [c.url for c in sources.candidates(release("3.15.0rc2"), origins, [])] == [
         "https://example.org/python/3.15.0/Python-3.15.0rc2.tar.xz",
-        f"{sources.PYTHON_ORG}/3.15.0/Python-3.15.0rc2.tar.xz",
+        f"{PYTHON_ORG}/3.15.0/Python-3.15.0rc2.tar.xz",
     ]
 
 
@@ -176,16 +176,16 @@ def test_answers_are_forgotten_after_minutes() -> None:
 
 def test_a_dead_host_answers_for_all_its_files() -> None:
     """One time-out is enough for ten releases, and a file that came ends it."""
-    answer = reach.probe(f"{sources.PYTHON_ORG}/3.13.5/x")
+    answer = reach.probe(f"{PYTHON_ORG}/3.13.5/x")
     assert (answer.reason, answer.host, answer.pid) == ("is asleep", True, os.getpid())
-    reach.remember(f"{sources.PYTHON_ORG}/3.13.5/x")
-    assert reach.known(f"{sources.PYTHON_ORG}/3.13.6/x") is None
+    reach.remember(f"{PYTHON_ORG}/3.13.5/x")
+    assert reach.known(f"{PYTHON_ORG}/3.13.6/x") is None
 
 
 def test_another_network_forgets_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that the user sets is tried at once, and the memory does not give it away."""
     monkeypatch.setenv("https_proxy", "http://user:secret@example.org:3128")
-    assert reach.known(sources.PYTHON_ORG) is None
+    assert reach.known(PYTHON_ORG) is None
     reach.remember("https://user:secret@example.org/x?token=secret", reach.Unavailable("404"))
     assert b"secret" not in (store.place(release().artifacts[0]).parents[1] / "answers.json").read_bytes()
 
@@ -193,4 +193,4 @@ def test_another_network_forgets_what_was_learnt(monkeypatch: pytest.MonkeyPatch
 def test_a_broken_memory_is_no_loss() -> None:
     """What cannot be read is learnt again."""
     (store.place(release().artifacts[0]).parents[1] / "answers.json").write_text('{"a": ')
-    assert reach.known(sources.PYTHON_ORG) is None
+    assert reach.known(PYTHON_ORG) is None
