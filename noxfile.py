@@ -88,7 +88,7 @@ def engine(session: nox.Session) -> None:
 @nox.session(default=False)
 def lock(session: nox.Session) -> None:
     """Refresh requirements.txt: exact versions and hashes for every platform, no URLs."""
-    session.install("uv") if not OURS else session.run("python", "-m", "pip", "install", "--quiet", "uv")
+    _install(session)
     session.run(
         "uv", "pip", "compile", "--universal", "--upgrade", "--generate-hashes", "--no-emit-index-url",
         "--no-header", "--no-annotate", "--quiet", "--python-version", "3.11",
