@@ -47,6 +47,8 @@ def change(data, path, value):
     *parents, last = path
     for key in parents:
         data = data[key]
+    if isinstance(data, dict) and isinstance(last, int):
+        raise KeyError(last)
     if value is ...:
         del data[last]
     else:
