@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from kiln import engine_private, engine_root, paths, process
+from kiln import console, engine_private, engine_root, paths, process
 from kiln.errors import CommandError, EngineError
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
@@ -121,6 +121,15 @@ def find() -> Engine | None:
         engine_private.start()
         found = _private()
     return found
+
+
+def seen() -> Engine | None:
+    """Return the engine that is found; one that is named and does not answer is told, and counts as none."""
+    try:
+        return find()
+    except EngineError as error:
+        console.say(str(error))
+        return None
 
 
 def bring() -> Engine:

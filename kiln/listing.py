@@ -11,7 +11,7 @@ from kiln.matrix import Image, Matrix
 
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
     """Return a mapping for each image: id, tags, platforms, compile keys, origins of its parts."""
-    engine = engines.find()
+    engine = engines.seen()
     origins: dict[str, str | None] = {}
     found: dict[tuple[str, str], str | None] = {}
     listed = []

@@ -18,7 +18,7 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
 
     Raises SelectionError if nothing of what was asked for can be built from here.
     """
-    engine = engines.find()
+    engine = engines.seen()
     native = engine.platform if engine else engines.native_platform()
     resolved, failed = [], {}
     for one in _wanted(matrix, globs, platforms, engine, options):

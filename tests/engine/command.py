@@ -55,8 +55,9 @@ class Family:
     def start(self, *words, env=None):
         """Start `invoke build` as a terminal does, in a process group of its own."""
         return subprocess.Popen(
-            self.command(*words), cwd=paths.ROOT, env=environment(env), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
+            # A shell's background job, such as CI's, ignores SIGINT, and so do its children.
+            ["env", "--default-signal=INT", *self.command(*words)], cwd=paths.ROOT, env=environment(env),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def runs(self, home=None):

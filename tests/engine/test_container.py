@@ -49,8 +49,9 @@ def containers(engine, token):
 def holder(record):
     """Return a process that holds a container, with the token of its lease."""
     child = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, record.reference, record.platform], cwd=paths.ROOT,
-        stdout=subprocess.PIPE, text=True,
+        # A shell's background job, such as CI's, ignores SIGINT, and so do its children.
+        ["env", "--default-signal=INT", sys.executable, "-c", HOLDER, record.reference, record.platform],
+        cwd=paths.ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     yield child, child.stdout.readline().strip()
     child.kill()

@@ -9,7 +9,7 @@ from tests.unit import family as f
 @pytest.fixture
 def listed(tmp_path, monkeypatch):
     """Return the rows of a family whose trixie base is there for amd64."""
-    monkeypatch.setattr("kiln.engine.find", lambda: None)
+    monkeypatch.setattr("kiln.engine.seen", lambda: None)
     monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "python.org")
     monkeypatch.setattr(
         "kiln.bases.available",
