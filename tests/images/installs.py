@@ -9,12 +9,59 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import time
 import urllib.request
 
 GIVEN = globals().get("GIVEN", {})
-# Plain Python in a wheel; where C can be compiled, it is the tool that the extension's sources build with.
-WHEEL, BUILDER, EXTENSION = "iniconfig", "setuptools", "markupsafe"
+# Plain Python in a wheel.
+WHEEL = "iniconfig"
+# The sources of an extension that brings its own build backend (PEP 517), which calls the compiler as `sysconfig`
+# tells users' builds to. A backend from the index would cost seconds and show no more of the image.
+EXTENSION = {
+    "pyproject.toml": """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+""",
+    "answer.c": """\
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "kiln_answer", "", -1, methods};
+PyMODINIT_FUNC PyInit_kiln_answer(void) { return PyModule_Create(&module); }
+""",
+    "backend.py": """\
+import os, shlex, subprocess, sysconfig, zipfile
+from pip._vendor.packaging.tags import sys_tags
+
+INFO = {"METADATA": "Metadata-Version: 2.1\\nName: kiln-answer\\nVersion: 1\\n"}
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    os.mkdir(os.path.join(folder, "kiln_answer-1.dist-info"))
+    for name, text in INFO.items():
+        with open(os.path.join(folder, "kiln_answer-1.dist-info", name), "w") as file:
+            file.write(text)
+    return "kiln_answer-1.dist-info"
+
+def build_wheel(folder, settings=None, metadata=None):
+    read, tag = sysconfig.get_config_var, next(sys_tags())
+    words = [read("CC"), read("CFLAGS"), read("CCSHARED"), "-I", sysconfig.get_path("include")]
+    subprocess.run(shlex.split(" ".join(words)) + ["-c", "answer.c", "-o", "answer.o"], check=True)
+    library = "kiln_answer" + read("EXT_SUFFIX")
+    subprocess.run(shlex.split(read("LDSHARED")) + ["answer.o", "-o", library], check=True)
+    wheel = f"kiln_answer-1-{tag}.whl"
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as archive:
+        archive.write(library)
+        files = INFO | {"WHEEL": f"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: {tag}\\n"}
+        for name, text in files.items():
+            archive.writestr(f"kiln_answer-1.dist-info/{name}", text)
+        record = [library, *(f"kiln_answer-1.dist-info/{name}" for name in (*files, "RECORD"))]
+        archive.writestr("kiln_answer-1.dist-info/RECORD", "".join(f"{name},,\\n" for name in record))
+    return wheel
+""",
+}
 # Of what is thrown away in a minute, most is never imported.
 os.environ |= {"PIP_NO_COMPILE": "1", "PIP_NO_CACHE_DIR": "1"}
 
@@ -33,16 +80,17 @@ def run(*command):
 
 def wheel():
     """Tell where a package lands that pip installs as a wheel."""
-    name = BUILDER if GIVEN.get("builds") else WHEEL
-    run("pip", "install", "--upgrade", "--only-binary=:all:", name)
-    return imported(name)
+    run("pip", "install", "--only-binary=:all:", WHEEL)
+    return imported(WHEEL)
 
 
 def extension():
     """Tell where a C extension lands that pip builds here from sources."""
-    # An isolated build would install the tool a second time, which costs more than the compiler.
-    run("pip", "install", "--no-build-isolation", f"--no-binary={EXTENSION}", EXTENSION)
-    return imported("markupsafe._speedups")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in EXTENSION.items():
+            pathlib.Path(folder, name).write_text(text, encoding="utf-8")
+        run("pip", "install", "--no-build-isolation", "--no-index", folder)
+    return imported("kiln_answer")
 
 
 def imported(name):
