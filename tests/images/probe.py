@@ -86,9 +86,11 @@ def commands():
 
 def answer(path, option):
     """Return the first line that a command prints."""
+    # pip must not write the bytecode that another group is about to find missing.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [path, option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60,
-        check=False,
+        env=environment, check=False,
     )  # fmt: skip
     first = (done.stdout.decode(errors="replace").strip().splitlines() or [""])[0]
     return first if done.returncode == 0 else f"ended with code {done.returncode}: {first}"
