@@ -36,6 +36,7 @@ FORMS = {
     ),
     "name": (r"[a-z0-9]+([.-][a-z0-9]+)*", "lower-case letters and digits with single dots or hyphens"),
     "package": (r"[a-zA-Z0-9][a-zA-Z0-9+._-]*", "a package's name"),
+    "pin": (r"[a-z0-9]+(-[a-z0-9]+)*", "a package's name on the index, lower-case with hyphens"),
     # Docker takes a first part without dot and port for a folder of Docker Hub.
     "registry": (
         rf"(localhost|(?=[^:]*\.){_HOST}|{_HOST}:[0-9]{{1,5}})?",
@@ -140,11 +141,24 @@ def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]
     for index, artifact in enumerate(release.artifacts):
         yield from _form(f"{where}.artifacts[{index}].file", "file", artifact.file)
         yield from _form(f"{where}.artifacts[{index}].sha256", "digest", artifact.sha256)
-    for field in ("artifacts", "flavours", "targets"):
+    yield from _malformed_pins(f"{where}.pins", release.pins or {})
+    if release.windows is not msgspec.UNSET:
+        yield from _form(f"{where}.windows.file", "file", release.windows.file)
+        yield from _form(f"{where}.windows.sha256", "digest", release.windows.sha256)
+    for field in ("flavours", "targets"):
         if not getattr(release, field):
             yield f"{where}.{field}", "found an empty list; name at least one or remove the release"
     yield from _twice(f"{where}.flavours", list(release.flavours))
     yield from _twice(f"{where}.targets", release.targets)
+
+
+def _malformed_pins(where: str, pins: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name, version in pins.items():
+        yield from _form(f"{where}[{name!r}]", "pin", name)
+        try:
+            Version(version)
+        except InvalidVersion:
+            yield f"{where}.{name}", f"found {_short(version)}, not a PEP 440 version; write one such as 79.0.1"
 
 
 def _is_day(text: str) -> bool:
@@ -171,6 +185,27 @@ def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
                 where = f"$.releases[{index}].targets[{place}]"
                 yield where, f"found unknown target {_short(name)}; use one of: {known}"
 
+    yield from _dangling_series(catalog)
+
+
+def _dangling_series(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield settings of a series that no release or no target bears out."""
+    targets: dict[str, set[str]] = {}
+    stable = {release.series for release in catalog.releases if not release.parsed.is_prerelease}
+    for release in catalog.releases:
+        targets.setdefault(release.series, set()).update(release.targets)
+    for series, target in (catalog.default_targets or {}).items():
+        where = f"$.default_targets[{series!r}]"
+        if series not in targets:
+            yield where, f"found unknown series {_short(series)}; use one of: {', '.join(targets)}"
+        elif target not in targets[series]:
+            has = ", ".join(sorted(targets[series]))
+            yield where, f"found {_short(target)}, which no release of the series has; use one of: {has}"
+        elif catalog.targets[target].distribution == "windows":
+            yield where, f"found {_short(target)}, but Windows images share these tags anyway; name another target"
+    if catalog.latest and catalog.latest not in stable:
+        yield "$.latest", f"found {_short(catalog.latest)}; use a series with a final release: {', '.join(stable)}"
+
 
 def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterator[tuple[str, str]]:
     for name in target.variants:
@@ -179,6 +214,7 @@ def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterato
     if target.default_variant not in target.variants:
         names = ", ".join(target.variants)
         yield f"{where}.default_variant", f"found {_short(target.default_variant)}; use one of its variants: {names}"
+    yield from _foreign(where, target)
     for index, platform in enumerate(target.platforms):
         if platform not in target.base.platforms:
             has = ", ".join(target.base.platforms) or "no platform"
@@ -188,6 +224,17 @@ def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterato
             )
 
 
+def _foreign(where: str, target: Target) -> Iterator[tuple[str, str]]:
+    """Yield what a system cannot have: Windows images are assembled by copying, and only there Windows runs."""
+    windows = target.distribution == "windows"
+    for index, platform in enumerate(target.platforms):
+        if platform.startswith("windows/") != windows:
+            yield f"{where}.platforms[{index}]", f"found {platform!r} for {target.distribution}; remove it"
+    for role in ("compile", "full", "runtime"):
+        if windows and getattr(target.packages, role):
+            yield f"{where}.packages.{role}", "found packages, but nothing is installed into Windows images; empty it"
+
+
 def _mixed_up(catalog: Catalog) -> Iterator[tuple[str, str]]:
     """Yield what belongs to another release, as happens when an entry is copied and changed in part."""
     owner: dict[str, str] = {}
@@ -195,6 +242,8 @@ def _mixed_up(catalog: Catalog) -> Iterator[tuple[str, str]]:
         where = f"$.releases[{index}]"
         if "freethreaded" in release.flavours and release.parsed < FREETHREADED:
             yield f"{where}.flavours", "found 'freethreaded', which CPython has since 3.13 only; remove it"
+        if release.windows is not msgspec.UNSET and release.windows.file != release.installer:
+            yield f"{where}.windows.file", f"found {_short(release.windows.file)}; write {release.installer}"
         for place, artifact in enumerate(release.artifacts):
             here, name = f"{where}.artifacts[{place}]", artifact.file
             if not name.startswith(f"Python-{release.version}.t"):

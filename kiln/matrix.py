@@ -166,7 +166,7 @@ def _unique(images: Sequence[Image], file: str) -> None:
                 f"{file}: $.releases: id {image_id} belongs to {count} images; "
                 "remove the release that stands twice, or rename a target"
             )
-    owner: dict[str, str] = {}
+    owner: dict[str, Image] = {}
     for image in images:
         for tag in image.tags:
             if len(tag) > TAG_LIMIT:
@@ -174,11 +174,18 @@ def _unique(images: Sequence[Image], file: str) -> None:
                     f"{file}: $.targets: tag {tag[:57]}... has {len(tag)} characters, and registries take {TAG_LIMIT}; "
                     f"give target {image.target_name[:20]} or variant {image.variant[:20]} a shorter name"
                 )
-            if owner.setdefault(tag, image.id) != image.id:
+            other = owner.setdefault(tag, image)
+            if other is not image and not _may_share(tag, other, image):
                 raise CatalogError(
-                    f"{file}: $.releases: tag {tag} belongs to {owner[tag]} and to {image.id}; "
+                    f"{file}: $.releases: tag {tag} belongs to {other.id} and to {image.id}; "
                     "rename a target or variant, or give the release another default target"
                 )
+
+
+def _may_share(tag: str, one: Image, other: Image) -> bool:
+    """Tell whether two images may have a tag in common: one index holds them, and the host's system chooses."""
+    windows = "windows" in {one.target.distribution, other.target.distribution}
+    return windows and one.python == other.python and tag in one.tags.shared and tag in other.tags.shared
 
 
 def newest_stable(images: Iterable[Image]) -> list[Image]:
@@ -187,7 +194,7 @@ def newest_stable(images: Iterable[Image]) -> list[Image]:
     return sorted(stable, key=_freshness, reverse=True)
 
 
-def _freshness(image: Image) -> tuple[Version, bool, int]:
-    """Sort by version, then the default flavour, then the place of the target in its release."""
+def _freshness(image: Image) -> tuple[Version, bool, bool, int]:
+    """Sort by version, the default flavour before others, the default target before others in their order."""
     place = image.release.targets.index(image.target_name)
-    return image.release.parsed, image.flavour == "default", -place
+    return image.release.parsed, image.flavour == "default", image.tags.default_target, -place

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from packaging.version import Version
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
-Distribution = Literal["alpine", "debian", "ubuntu"]
+Distribution = Literal["alpine", "debian", "ubuntu", "windows"]
 Flavour = Literal["default", "freethreaded"]
 
 
@@ -35,11 +35,18 @@ class Release(Entry, frozen=True, dict=True):
     released: str
     """The day of the release, `YYYY-MM-DD`; midnight UTC of it is `SOURCE_DATE_EPOCH`."""
     artifacts: list[Artifact]
-    """In order of preference; the first is what a standalone Dockerfile downloads."""
+    """In order of preference; the first is what a standalone Dockerfile downloads.
+
+    With none, the release is listed and tagged, and cannot be built.
+    """
     flavours: list[Flavour]
     """How the interpreter is built: `default`, or `freethreaded` (3.13 and later)."""
     targets: list[str]
-    """Keys of `targets`; the first is the release's default target."""
+    """Keys of `targets`; the first that is neither Alpine nor Windows is the release's default target."""
+    pins: dict[str, str] | UnsetType = UNSET
+    """Versions of Python packages to install in place of what `ensurepip` brings: `{"setuptools": "79.0.1"}`."""
+    windows: Artifact | UnsetType = UNSET
+    """The installer that Windows images take Python from: `python-3.13.5-amd64.exe`."""
 
     @cached_property
     def parsed(self) -> Version:
@@ -50,6 +57,11 @@ class Release(Entry, frozen=True, dict=True):
     def series(self) -> str:
         """Return the series: `3.13` for `3.13.5`."""
         return f"{self.parsed.major}.{self.parsed.minor}"
+
+    @property
+    def installer(self) -> str:
+        """Return the name of the installer for 64-bit Windows on python.org."""
+        return f"python-{self.version}-amd64.exe"
 
     def url(self, artifact: Artifact, root: str = PYTHON_ORG) -> str:
         """Return where an artifact lies below python.org or a mirror of it.
@@ -163,5 +175,9 @@ class Catalog(Entry, frozen=True):
     """The Pythons that are built."""
     exclusions: list[Exclusion]
     """What is not built of all that the rest makes possible."""
+    default_targets: dict[str, str] | UnsetType = UNSET
+    """By series, the target whose tags may leave it out: `{"3.13": "bookworm"}`; overrides the order of `targets`."""
+    latest: str | UnsetType = UNSET
+    """The series that is `latest`, to hold it back; else the highest that is not a prerelease."""
     schema: str | UnsetType = field(default=UNSET, name="$schema")
     """The schema that an editor completes this file from."""

@@ -1,8 +1,8 @@
 """Tags are arithmetic: computed from the matrix alone, by the official images' rules.
 
 The rules are those of docker-library/python's `generate-stackbrew-library.sh`; beyond them, a
-free-threaded flavour has tags of its own (`3.14t`), and a release that is not the newest of its
-series has its full version's tags only.
+free-threaded flavour has tags of its own (`3.14t`), a release that is not the newest of its series
+has its full version's tags only, and the default target of a series is a setting.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,9 @@ class Tags(Struct, frozen=True, kw_only=True):
     specific: tuple[str, ...]
     """They name the target or the variant: `3.13-slim-trixie`, `slim`."""
     shared: tuple[str, ...] = ()
-    """They name neither, and images of other systems may share them: `3.13`, `latest`."""
+    """Images of other systems may share them: `3.13`, `latest`, `3.13-windowsservercore`."""
+    default_target: bool = False
+    """Whether the image's target is the one that tags of its Python may leave out."""
 
     def __iter__(self) -> Iterator[str]:
         """Yield all tags, specific ones first."""
@@ -44,7 +46,7 @@ class Tags(Struct, frozen=True, kw_only=True):
 
 def assign(images: Sequence[Tagged], catalog: Catalog) -> list[Tags]:
     """Return the tags of each image, in the order of `images`."""
-    aliases = _aliases(images)
+    aliases = _aliases(images, catalog.latest or "")
     suffixes = _suffixes(images, catalog)
     return [_tags(aliases[image.python], suffixes[image.python], image, catalog) for image in images]
 
@@ -54,65 +56,106 @@ def base_name(variant: str, target: str, default_variant: str) -> str:
     return target if variant == default_variant else f"{variant}-{target}"
 
 
-def _aliases(images: Iterable[Tagged]) -> dict[tuple[str, Flavour], tuple[str, ...]]:
+def _aliases(images: Iterable[Tagged], latest: str) -> dict[tuple[str, Flavour], tuple[str, ...]]:
     """Return what each Python may be called: full version, series, major, `latest`."""
     pythons = {image.python: image.release for image in images}
+    claims = {python: _claims(release, python[1], latest) for python, release in pythons.items()}
     oldest_first = sorted(pythons, key=lambda python: pythons[python].parsed)
     # The last one that claims a name is the newest, and keeps it.
-    owner = {name: python for python in oldest_first for name in _claims(pythons[python], python[1])}
-    return {
-        python: tuple(name for name in _claims(pythons[python], python[1]) if owner[name] == python)
-        for python in pythons
-    }
+    owner = {name: python for python in oldest_first for name in claims[python]}
+    return {python: tuple(name for name in claims[python] if owner[name] == python) for python in pythons}
 
 
-def _claims(release: Release, flavour: Flavour) -> tuple[str, ...]:
+def _claims(release: Release, flavour: Flavour, latest: str) -> tuple[str, ...]:
     """Return the names of a release were it the newest of all, most specific first."""
     letter = "t" if flavour == "freethreaded" else ""
     if release.parsed.is_prerelease:
         return release.version + letter, f"{release.series}{letter}-rc"
     names = release.version + letter, release.series + letter
-    return names if letter else (*names, str(release.parsed.major), "latest")
+    major = str(release.parsed.major)
+    # Where `latest` is held back, so is the major of its series: they are one promise.
+    held_back = latest and release.series != latest
+    if letter or (held_back and latest.split(".", maxsplit=1)[0] == major):
+        return names
+    return (*names, major) if held_back else (*names, major, "latest")
 
 
-def _suffixes(
-    images: Sequence[Tagged], catalog: Catalog
-) -> Mapping[tuple[str, Flavour], Mapping[str, tuple[str, ...]]]:
-    """Return, by Python, the short names of the targets that have one.
+class _Suffixes(Struct, frozen=True, kw_only=True):
+    """The short names of a target for one Python, beside its own."""
 
-    The default target (the first that is not Alpine) has the empty name, the first Alpine `alpine`.
-    """
-    found: dict[tuple[str, Flavour], dict[str, tuple[str, ...]]] = {}
-    for python, targets in _targets(images).items():
-        alpine = [name for name in targets if catalog.targets[name].distribution == "alpine"]
-        default = next((name for name in targets if name not in alpine), targets[0])
-        found[python] = dict.fromkeys(alpine[:1], ("alpine",))
-        found[python][default] = (*found[python].get(default, ()), "")
+    specific: tuple[str, ...] = ()
+    """`alpine` for the first Alpine, and nothing at all (`""`) for the default target."""
+    shared: tuple[str, ...] = ()
+    """`windowsservercore` and nothing at all (`""`) for Windows, whose releases share them."""
+
+
+def _suffixes(images: Sequence[Tagged], catalog: Catalog) -> Mapping[tuple[str, Flavour], Mapping[str, _Suffixes]]:
+    """Return the short names of each Python's targets."""
+    found: dict[tuple[str, Flavour], dict[str, _Suffixes]] = {}
+    for python, built in _built(images).items():
+        kinds = {name: catalog.targets[name].distribution for name in built}
+        alpine = next((name for name in built if kinds[name] == "alpine"), None)
+        default = _default(built, kinds, catalog)
+        found[python] = {
+            name: _windows(name)
+            if kinds[name] == "windows"
+            else _Suffixes(specific=("alpine",) * (name == alpine) + ("",) * (name == default))
+            for name in built
+        }
     return found
 
 
-def _targets(images: Iterable[Tagged]) -> dict[tuple[str, Flavour], list[str]]:
-    """Return the targets that each Python is built on, in the release's order."""
-    built: dict[tuple[str, Flavour], list[str]] = {}
+def _windows(target: str) -> _Suffixes:
+    """Return what the releases of one kind of Windows share; only the server's own core may go without a name."""
+    kind = target.split("-", maxsplit=1)[0]
+    return _Suffixes(shared=(kind, "") if kind == "windowsservercore" else (kind,))
+
+
+def _default(built: Mapping[str, list[Tagged]], kinds: Mapping[str, str], catalog: Catalog) -> str | None:
+    """Return the target that tags may leave out: the one that is set, or the first of a Linux that is not Alpine."""
+    series = next(iter(built.values()))[0].release.series
+    settings = catalog.default_targets or {}
+    chosen = settings.get(series)
+    if chosen in built:
+        return chosen
+    return next(
+        (
+            name
+            for name, images in built.items()
+            if kinds[name] not in {"alpine", "windows"}
+            and any(image.variant == catalog.targets[name].default_variant for image in images)
+        ),
+        None,
+    )
+
+
+def _built(images: Iterable[Tagged]) -> dict[tuple[str, Flavour], dict[str, list[Tagged]]]:
+    """Return each Python's images by target, in the release's order."""
+    built: dict[tuple[str, Flavour], dict[str, list[Tagged]]] = {}
     for image in images:
-        targets = built.setdefault(image.python, [])
-        if image.target not in targets:
-            targets.append(image.target)
+        built.setdefault(image.python, {}).setdefault(image.target, []).append(image)
     return built
 
 
-def _tags(aliases: Sequence[str], suffixes: Mapping[str, tuple[str, ...]], image: Tagged, catalog: Catalog) -> Tags:
+def _tags(aliases: Sequence[str], suffixes: Mapping[str, _Suffixes], image: Tagged, catalog: Catalog) -> Tags:
     default = catalog.targets[image.target].default_variant
-    names = [base_name(image.variant, image.target, default)]
-    shorts = suffixes.get(image.target, ())
-    names += [base_name(image.variant, short, default) if short else _bare(image.variant, default) for short in shorts]
+    short = suffixes[image.target]
+    names = [_name(image.variant, target, default) for target in (image.target, *short.specific)]
     specific = [_join(alias, name) for name in names if name for alias in aliases]
-    shared = tuple(aliases) if "" in names else ()
-    return Tags(python=aliases[min(1, len(aliases) - 1)], specific=tuple(specific), shared=shared)
+    common = [_name(image.variant, target, default) for target in short.shared]
+    common += [""] * ("" in names)
+    shared = [_join(alias, name) if name else alias for name in common for alias in aliases]
+    return Tags(
+        python=aliases[min(1, len(aliases) - 1)], specific=tuple(specific), shared=tuple(shared),
+        default_target="" in short.specific,
+    )  # fmt: skip
 
 
-def _bare(variant: str, default_variant: str) -> str:
-    return "" if variant == default_variant else variant
+def _name(variant: str, target: str, default_variant: str) -> str:
+    """Return how a tag names variant and target, of which either may go without saying."""
+    if not target:
+        return "" if variant == default_variant else variant
+    return base_name(variant, target, default_variant)
 
 
 def _join(alias: str, name: str) -> str:

@@ -63,10 +63,58 @@ def test_the_default_variant_is_a_setting(tmp_path):
     }
 
 
-def test_alpine_alone_is_the_default_target(tmp_path):
-    """Where there is nothing but Alpine, it has the bare names too."""
-    found = tags(tmp_path, [f.release("3.13.5", targets=["alpine3.24"])])
+WINDOWS = {
+    "base": {"image": "mcr.microsoft.com/windows/servercore:ltsc2025", "platforms": ["windows/amd64"]},
+    "default_variant": "full",
+    "distribution": "windows",
+    "packages": {"compile": [], "full": [], "runtime": []},
+    "platforms": ["windows/amd64"],
+    "release": "ltsc2025",
+    "title": "Windows Server Core ltsc2025",
+    "variants": {"full": {}},
+}
+
+
+def test_alpine_alone_has_no_bare_tags(tmp_path):
+    """The default target is never Alpine by itself, as with the official images; a setting makes it so."""
+    releases = [f.release("3.13.5", targets=["alpine3.24"])]
+    assert tags(tmp_path, releases)["3.13.5-alpine3.24"][1] == ()
+    found = tags(tmp_path, releases, default_targets={"3.13": "alpine3.24"})
     assert found["3.13.5-alpine3.24"][1] == ("3.13.5", "3.13", "3", "latest")
+
+
+def test_the_default_target_of_a_series_is_a_setting(tmp_path):
+    """It has the bare names and the bare variant's, whatever its place in the release."""
+    data = f.family()
+    data["targets"]["bookworm"] = data["targets"]["trixie"]
+    releases = [f.release(version, targets=["trixie", "bookworm"]) for version in ("3.13.5", "3.12.1")]
+    found = tags(tmp_path, releases, targets=data["targets"], default_targets={"3.12": "bookworm"})
+    assert found["3.13.5-trixie"][1] == ("3.13.5", "3.13", "3", "latest")
+    assert found["3.12.1-trixie"] == (("3.12.1-trixie", "3.12-trixie"), ())
+    assert found["3.12.1-bookworm"][1] == ("3.12.1", "3.12")
+    assert found["3.12.1-slim-bookworm"][0][2:] == ("3.12.1-slim", "3.12-slim")
+
+
+def test_latest_can_be_held_back(tmp_path):
+    """A new series is published without becoming `3` and `latest` at once; another major keeps its name."""
+    releases = [f.release(version) for version in ("3.14.0", "3.13.5", "2.7.18")]
+    found = tags(tmp_path, releases, latest="3.13")
+    assert found["3.14.0-trixie"][1] == ("3.14.0", "3.14")
+    assert found["3.13.5-trixie"][1] == ("3.13.5", "3.13", "3", "latest")
+    assert found["2.7.18-trixie"][1] == ("2.7.18", "2.7", "2")
+
+
+def test_windows_shares_what_names_no_system(tmp_path):
+    """Each has its own name, all have that of their kind, and they share the bare names with the default target."""
+    targets = f.family()["targets"] | {f"windowsservercore-{name}": WINDOWS for name in ("ltsc2025", "ltsc2022")}
+    found = tags(tmp_path, [f.release("3.13.5", targets=list(targets)[::-1])], targets=targets)
+    assert found["3.13.5-trixie"][1] == ("3.13.5", "3.13", "3", "latest")
+    for name in ("windowsservercore-ltsc2025", "windowsservercore-ltsc2022"):
+        assert found[f"3.13.5-{name}"] == (
+            (f"3.13.5-{name}", f"3.13-{name}", f"3-{name}", name),
+            ("3.13.5-windowsservercore", "3.13-windowsservercore", "3-windowsservercore", "windowsservercore",
+             "3.13.5", "3.13", "3", "latest"),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("day", OFFICIAL, ids=lambda day: day.name)
