@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from kiln import checks
+from kiln import checks, checks_packages
 from kiln.errors import CatalogError
 from kiln.model import Catalog
 
@@ -23,6 +23,7 @@ def load(path: Path) -> Catalog:
         where, value, reason = _locate(raw, Catalog, "$", str(error))
         raise CatalogError(f"{path}: {where}: {reason}, found {_short(value)}; {_remedy(reason)}") from None
     checks.check(catalog, str(path))
+    checks_packages.check(catalog, str(path))
     return catalog
 
 

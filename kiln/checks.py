@@ -43,6 +43,10 @@ FORMS = {
         "a host with a dot or a port, such as ghcr.io, or nothing for Docker Hub",
     ),
     "suite": (r"[a-z][a-z0-9.+-]*", "a Debian suite such as trixie"),
+    "test": (
+        r"test(_[a-z0-9_]+|(\.[A-Za-z_][A-Za-z0-9_]*)+)",
+        "a test such as test_re or test.test_re.ReTests.test_locale_caching",
+    ),
     "repository": (rf"{_COMPONENT}(/{_COMPONENT})*", "a repository such as kiln/python"),
 }
 
@@ -80,85 +84,91 @@ def _unsafe(value: object, where: str) -> Iterator[tuple[str, str]]:
 def _text(text: str, where: str) -> Iterator[tuple[str, str]]:
     bad = next((c for c in text if c in "\"'`$;\\" or not c.isprintable()), None)
     if bad is not None:
-        yield where, f"found {bad!r} in {_short(text)}, which could break out of a Dockerfile; use {_HARMLESS}"
+        yield where, f"found {bad!r} in {short(text)}, which could break out of a Dockerfile; use {_HARMLESS}"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text as a message shows it: quoted, and not longer than 60 characters."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def _form(where: str, form: str, value: str) -> Iterator[tuple[str, str]]:
-    pattern, words = FORMS[form]
+def form(where: str, name: str, value: str) -> Iterator[tuple[str, str]]:
+    """Yield (where, problem and remedy) unless a text has one of the `FORMS`."""
+    pattern, words = FORMS[name]
     if not re.fullmatch(pattern, value) or len(value) > 255:
-        yield where, f"found {_short(value)}; write {words}"
+        yield where, f"found {short(value)}; write {words}"
 
 
 def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    yield from _form("$.registry", "registry", catalog.registry)
-    yield from _form("$.repository", "repository", catalog.repository)
+    yield from form("$.registry", "registry", catalog.registry)
+    yield from form("$.repository", "repository", catalog.repository)
     for name in catalog.labels:
-        yield from _form(f"$.labels[{name!r}]", "label", name)
+        yield from form(f"$.labels[{name!r}]", "label", name)
     for index, mirror in enumerate(catalog.sources.mirrors):
-        yield from _form(f"$.sources.mirrors[{index}]", "mirror", mirror)
+        yield from form(f"$.sources.mirrors[{index}]", "mirror", mirror)
     for index, suite in enumerate(catalog.sources.debian):
-        yield from _form(f"$.sources.debian[{index}]", "suite", suite)
+        yield from form(f"$.sources.debian[{index}]", "suite", suite)
     for name in catalog.variants:
-        yield from _form(f"$.variants[{name!r}]", "name", name)
+        yield from form(f"$.variants[{name!r}]", "name", name)
     for name, target in catalog.targets.items():
-        yield from _form(f"$.targets[{name!r}]", "name", name)
+        yield from form(f"$.targets[{name!r}]", "name", name)
         yield from _malformed_target(f"$.targets[{name!r}]", target)
     for index, release in enumerate(catalog.releases):
         yield from _malformed_release(f"$.releases[{index}]", release)
 
 
 def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:
-    yield from _form(f"{where}.release", "name", target.release)
-    yield from _form(f"{where}.base.image", "image", target.base.image)
+    yield from form(f"{where}.release", "name", target.release)
+    yield from form(f"{where}.base.image", "image", target.base.image)
     if target.base.digest is not msgspec.UNSET:
-        yield from _form(f"{where}.base.digest", "index", target.base.digest)
+        yield from form(f"{where}.base.digest", "index", target.base.digest)
     for role in ("compile", "full", "runtime"):
         for index, package in enumerate(getattr(target.packages, role)):
-            yield from _form(f"{where}.packages.{role}[{index}]", "package", package)
+            yield from form(f"{where}.packages.{role}[{index}]", "package", package)
+    for name, reason in target.training.skip.items() if target.training else ():
+        yield from form(f"{where}.training.skip[{name!r}]", "test", name)
+        if not reason.strip():
+            yield f"{where}.training.skip[{name!r}]", "found no reason; write why the test cannot pass there"
     for name, variant in target.variants.items():
         if variant.max_mb is not msgspec.UNSET and variant.max_mb <= 0:
             yield f"{where}.variants[{name!r}].max_mb", f"found {variant.max_mb}; write how many megabytes it may have"
     for field, platforms in ((".base.platforms", target.base.platforms), (".platforms", target.platforms)):
-        yield from _twice(where + field, platforms)
+        yield from twice(where + field, platforms)
         for index, platform in enumerate(platforms):
             if platform not in PLATFORMS:
                 known = ", ".join(PLATFORMS)
-                yield f"{where}{field}[{index}]", f"found unknown platform {_short(platform)}; use one of {known}"
+                yield f"{where}{field}[{index}]", f"found unknown platform {short(platform)}; use one of {known}"
 
 
 def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:
     try:
         if str(Version(release.version)) != release.version or not re.fullmatch(VERSION, release.version):
-            yield f"{where}.version", f"found {_short(release.version)}; write it like 3.13.5 or 3.15.0rc2"
+            yield f"{where}.version", f"found {short(release.version)}; write it like 3.13.5 or 3.15.0rc2"
     except InvalidVersion:
-        yield f"{where}.version", f"found {_short(release.version)}, not a PEP 440 version; write one such as 3.13.5"
+        yield f"{where}.version", f"found {short(release.version)}, not a PEP 440 version; write one such as 3.13.5"
     if not _is_day(release.released):
-        yield f"{where}.released", f"found {_short(release.released)}; write the day of the release as YYYY-MM-DD"
+        yield f"{where}.released", f"found {short(release.released)}; write the day of the release as YYYY-MM-DD"
     for index, artifact in enumerate(release.artifacts):
-        yield from _form(f"{where}.artifacts[{index}].file", "file", artifact.file)
-        yield from _form(f"{where}.artifacts[{index}].sha256", "digest", artifact.sha256)
+        yield from form(f"{where}.artifacts[{index}].file", "file", artifact.file)
+        yield from form(f"{where}.artifacts[{index}].sha256", "digest", artifact.sha256)
     yield from _malformed_pins(f"{where}.pins", release.pins or {})
     if release.windows is not msgspec.UNSET:
-        yield from _form(f"{where}.windows.file", "file", release.windows.file)
-        yield from _form(f"{where}.windows.sha256", "digest", release.windows.sha256)
+        yield from form(f"{where}.windows.file", "file", release.windows.file)
+        yield from form(f"{where}.windows.sha256", "digest", release.windows.sha256)
     for field in ("flavours", "targets"):
         if not getattr(release, field):
             yield f"{where}.{field}", "found an empty list; name at least one or remove the release"
-    yield from _twice(f"{where}.flavours", list(release.flavours))
-    yield from _twice(f"{where}.targets", release.targets)
+    yield from twice(f"{where}.flavours", list(release.flavours))
+    yield from twice(f"{where}.targets", release.targets)
 
 
 def _malformed_pins(where: str, pins: dict[str, str]) -> Iterator[tuple[str, str]]:
     for name, version in pins.items():
-        yield from _form(f"{where}[{name!r}]", "pin", name)
+        yield from form(f"{where}[{name!r}]", "pin", name)
         try:
             Version(version)
         except InvalidVersion:
-            yield f"{where}.{name}", f"found {_short(version)}, not a PEP 440 version; write one such as 79.0.1"
+            yield f"{where}.{name}", f"found {short(version)}, not a PEP 440 version; write one such as 79.0.1"
 
 
 def _is_day(text: str) -> bool:
@@ -168,7 +178,8 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _twice(where: str, values: list[str]) -> Iterator[tuple[str, str]]:
+def twice(where: str, values: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield (where, problem and remedy) for each value that stands in a list again."""
     for index, value in enumerate(values):
         if value in values[:index]:
             yield f"{where}[{index}]", f"found {value!r} a second time; remove one"
@@ -183,7 +194,7 @@ def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
             if name not in catalog.targets:
                 known = ", ".join(catalog.targets) or "none is defined"
                 where = f"$.releases[{index}].targets[{place}]"
-                yield where, f"found unknown target {_short(name)}; use one of: {known}"
+                yield where, f"found unknown target {short(name)}; use one of: {known}"
 
     yield from _dangling_series(catalog)
 
@@ -197,23 +208,23 @@ def _dangling_series(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for series, target in (catalog.default_targets or {}).items():
         where = f"$.default_targets[{series!r}]"
         if series not in targets:
-            yield where, f"found unknown series {_short(series)}; use one of: {', '.join(targets)}"
+            yield where, f"found unknown series {short(series)}; use one of: {', '.join(targets)}"
         elif target not in targets[series]:
             has = ", ".join(sorted(targets[series]))
-            yield where, f"found {_short(target)}, which no release of the series has; use one of: {has}"
+            yield where, f"found {short(target)}, which no release of the series has; use one of: {has}"
         elif catalog.targets[target].distribution == "windows":
-            yield where, f"found {_short(target)}, but Windows images share these tags anyway; name another target"
+            yield where, f"found {short(target)}, but Windows images share these tags anyway; name another target"
     if catalog.latest and catalog.latest not in stable:
-        yield "$.latest", f"found {_short(catalog.latest)}; use a series with a final release: {', '.join(stable)}"
+        yield "$.latest", f"found {short(catalog.latest)}; use a series with a final release: {', '.join(stable)}"
 
 
 def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterator[tuple[str, str]]:
     for name in target.variants:
         if name not in variants:
-            yield f"{where}.variants", f"found unknown variant {_short(name)}; use one of: {', '.join(variants)}"
+            yield f"{where}.variants", f"found unknown variant {short(name)}; use one of: {', '.join(variants)}"
     if target.default_variant not in target.variants:
         names = ", ".join(target.variants)
-        yield f"{where}.default_variant", f"found {_short(target.default_variant)}; use one of its variants: {names}"
+        yield f"{where}.default_variant", f"found {short(target.default_variant)}; use one of its variants: {names}"
     yield from _foreign(where, target)
     for index, platform in enumerate(target.platforms):
         if platform not in target.base.platforms:
@@ -243,10 +254,10 @@ def _mixed_up(catalog: Catalog) -> Iterator[tuple[str, str]]:
         if "freethreaded" in release.flavours and release.parsed < FREETHREADED:
             yield f"{where}.flavours", "found 'freethreaded', which CPython has since 3.13 only; remove it"
         if release.windows is not msgspec.UNSET and release.windows.file != release.installer:
-            yield f"{where}.windows.file", f"found {_short(release.windows.file)}; write {release.installer}"
+            yield f"{where}.windows.file", f"found {short(release.windows.file)}; write {release.installer}"
         for place, artifact in enumerate(release.artifacts):
             here, name = f"{where}.artifacts[{place}]", artifact.file
             if not name.startswith(f"Python-{release.version}.t"):
-                yield f"{here}.file", f"found {_short(name)}; write a tarball's name, Python-{release.version}.tar.xz"
+                yield f"{here}.file", f"found {short(name)}; write a tarball's name, Python-{release.version}.tar.xz"
             if (other := owner.setdefault(artifact.sha256, name)) != name:
                 yield f"{here}.sha256", f"found the digest of {other} again; write that of {name}"

@@ -1,7 +1,7 @@
 """A family expanded: every image, its platforms and its tags, from `versions.json` alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -10,15 +10,30 @@ from msgspec import UNSET, Struct
 from packaging.version import Version
 
 from kiln.errors import CatalogError, SelectionError
-from kiln.model import Catalog, Exclusion, Flavour, Release, Target
-from kiln.tags import Tagged, Tags, assign
+from kiln.model import Catalog, Exclusion, Flavour, Package, Release, Target
+from kiln.tags import Tagged, Tags, assign, package_tags
 
 TAG_LIMIT = 128
 """Most characters of a tag, by the OCI distribution specification."""
 
 
+class Installed(Struct, frozen=True, kw_only=True):
+    """What of the Python index an image has beside Python."""
+
+    name: str
+    """The key in `packages`, which is the last part of the repository's name."""
+    version: str
+    package: Package
+    python: str
+    """The id of the Python image that it is built on."""
+    builder: str
+    """The id of the Python image that it is installed in: the full one, or where there is none, the same."""
+    defaults: tuple[str, str]
+    """The versions of Python and package that the Dockerfile, which serves all of them, has by default."""
+
+
 class Image(Struct, frozen=True, kw_only=True, dict=True):
-    """One Dockerfile: a release in one flavour on one target in one variant."""
+    """A release in one flavour on one target in one variant, and what of the index is in it."""
 
     release: Release
     flavour: Flavour
@@ -27,11 +42,14 @@ class Image(Struct, frozen=True, kw_only=True, dict=True):
     variant: str
     platforms: tuple[str, ...]
     tags: Tags
+    installed: Installed | None = None
+    """None for a Python image."""
 
     @cached_property
     def id(self) -> str:
-        """Return the most specific tag, which names the image everywhere."""
-        return self.tags.specific[0]
+        """Return what names the image everywhere: its most specific tag, with the repository's if it has a package."""
+        tag = self.tags.specific[0]
+        return f"{self.installed.name}:{tag}" if self.installed else tag
 
     @property
     def python(self) -> str:
@@ -41,41 +59,68 @@ class Image(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def folder(self) -> str:
         """Return the folder of the Dockerfile below `dockerfiles/`."""
+        if self.installed:
+            return f"{self.installed.name}/{self.target_name}/{self.variant}"
         return f"{self.tags.python}/{self.target_name}/{self.variant}"
 
 
-class Matrix(Struct, frozen=True, kw_only=True):
+class Matrix(Struct, frozen=True, kw_only=True, dict=True):
     """All images of a family, newest release first, targets and variants in the family's order."""
 
     catalog: Catalog
     images: tuple[Image, ...]
+    """The Python images."""
+    packages: tuple[Image, ...] = ()
+    """Those with a package, in the file's order of packages, the newest version first."""
+
+    @property
+    def everything(self) -> tuple[Image, ...]:
+        """Return all images: those with packages come after the Pythons that they are built on."""
+        return self.images + self.packages
 
     @property
     def repository(self) -> str:
-        """Return the repository with its registry, as `docker pull` takes it."""
+        """Return the repository of the Python images with its registry, as `docker pull` takes it."""
         registry = self.catalog.registry
         return f"{registry}/{self.catalog.repository}" if registry else self.catalog.repository
 
+    def repository_of(self, image: Image) -> str:
+        """Return an image's repository: a package has its own beside that of Python."""
+        if not image.installed:
+            return self.repository
+        folder, slash, _ = self.repository.rpartition("/")
+        return f"{folder}{slash}{image.installed.name}"
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Return all repositories, that of Python first."""
+        return tuple(dict.fromkeys(self.repository_of(image) for image in self.everything))
+
+    @cached_property
+    def _by_id(self) -> dict[str, Image]:
+        return {image.id: image for image in self.everything}
+
     def get(self, image_id: str) -> Image | None:
         """Return the image of an id."""
-        return next((image for image in self.images if image.id == image_id), None)
+        return self._by_id.get(image_id)
 
     def select(self, globs: Sequence[str]) -> tuple[Image, ...]:
         """Return the images one of whose tags matches one of the globs, in the matrix's order.
 
-        Raises SelectionError for a glob that matches nothing, with what comes near it.
+        A package's tags may stand behind its name: `uvicorn:*-slim-latest`. Raises SelectionError
+        for a glob that matches nothing, with what comes near it.
         """
         chosen = set()
         for glob in globs:
-            found = [image.id for image in self.images if _matches(image, glob)]
+            found = [image.id for image in self.everything if _matches(image, glob)]
             if not found:
                 raise SelectionError(f"{glob!r} matches no image; {self._near(glob)}")
             chosen.update(found)
-        return tuple(image for image in self.images if image.id in chosen)
+        return tuple(image for image in self.everything if image.id in chosen)
 
     def _near(self, glob: str) -> str:
         """Return a hint of what a glob that matches nothing may have meant."""
-        names = [tag for image in self.images for tag in image.tags]
+        names = [name for image in self.everything for name in _names(image)]
         near = get_close_matches(glob.replace("*", ""), names, n=5, cutoff=0.5)
         return f"near it are: {', '.join(near)}" if near else "see `invoke matrix` for all ids"
 
@@ -103,7 +148,7 @@ def expand(catalog: Catalog, file: str = "versions.json") -> Matrix:
     if not images:
         raise CatalogError(f"{file}: $: the matrix is empty; every image is excluded or no target has a platform")
     _unique(images, file)
-    return Matrix(catalog=catalog, images=images)
+    return Matrix(catalog=catalog, images=images, packages=_packages(images, catalog, file))
 
 
 class _Cell(Struct, frozen=True, kw_only=True):
@@ -154,7 +199,71 @@ def _glob(value: str, glob: str) -> bool:
 
 
 def _matches(image: Image, glob: str) -> bool:
-    return any(fnmatchcase(tag, glob) for tag in image.tags)
+    return any(fnmatchcase(name, glob) for name in _names(image))
+
+
+def _names(image: Image) -> list[str]:
+    """Return what globs may find an image by."""
+    tags = list(image.tags)
+    return [*tags, *(f"{image.installed.name}:{tag}" for tag in tags)] if image.installed else tags
+
+
+def _packages(images: Sequence[Image], catalog: Catalog, file: str) -> tuple[Image, ...]:
+    """Return the images with packages, built on the Python images that each names.
+
+    Raises CatalogError for a Python that the matrix has not, and for a package without any image.
+    """
+    found: list[Image] = []
+    builders = {(one.python, one.target_name): one.id for one in images if one.variant == "full"}
+    for name, package in (catalog.packages or {}).items():
+        pythons = _pythons(images, package, f"{file}: $.packages[{name!r}]")
+        versions = sorted(package.versions, key=Version, reverse=True)
+        newest = next((one for one in versions if not Version(one).is_prerelease), versions[0])
+        # The last one that is set stands: the first Python of each target and variant.
+        first = {(base.target_name, base.variant): base.python for base in reversed(pythons)}
+        cells = [
+            _installed(
+                Installed(
+                    name=name, version=version, package=package, python=base.id,
+                    builder=builders.get((base.python, base.target_name), base.id),
+                    defaults=(first[base.target_name, base.variant], newest),
+                ),
+                base, package.platforms or base.platforms,
+            )
+            for version in versions for base in pythons
+        ]  # fmt: skip
+        cells = [cell for cell in cells if cell.platforms]
+        if not cells:
+            raise CatalogError(
+                f"{file}: $.packages[{name!r}]: no Python image has its pythons, targets, variants and platforms; "
+                "see `invoke matrix` for what there is"
+            )
+        _unique(cells, file)
+        found += cells
+    return tuple(found)
+
+
+def _pythons(images: Iterable[Image], package: Package, where: str) -> list[Image]:
+    """Return the Python images that a package is built on, in the order of its `pythons` and `targets`."""
+    plain = [image for image in images if image.flavour == "default"]
+    found: dict[str, Image] = {}
+    for index, python in enumerate(package.pythons):
+        named = [image for image in plain if python in image.tags.aliases[:2]]
+        if not named:
+            raise CatalogError(f"{where}.pythons[{index}]: found {python!r}, which no release has; name one that is")
+        for target in package.targets:
+            chosen = [one for one in named if one.target_name == target and one.variant in package.variants]
+            found.update((image.id, image) for image in chosen)
+    return list(found.values())
+
+
+def _installed(installed: Installed, base: Image, chosen: Collection[str]) -> Image:
+    """Return the image of one version of a package on one Python image."""
+    return Image(
+        release=base.release, flavour=base.flavour, target_name=base.target_name, target=base.target,
+        variant=base.variant, platforms=tuple(one for one in base.platforms if one in chosen),
+        tags=package_tags(base.tags, installed.version, installed.package.versions), installed=installed,
+    )  # fmt: skip
 
 
 def _unique(images: Sequence[Image], file: str) -> None:

@@ -4,9 +4,9 @@ The first group mirrors `versions.json` key by key. The second is what a family 
 """
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 from packaging.version import Version
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
@@ -100,6 +100,13 @@ class TargetVariant(Entry, frozen=True):
     """The size budget: most megabytes (10^6 bytes) that the compressed layers may take."""
 
 
+class Training(Entry, frozen=True):
+    """What profile-guided optimisation learns from: CPython's own selection of its tests."""
+
+    skip: dict[str, str]
+    """Tests that cannot pass there, each with the reason: `test.test_re.ReTests.test_locale_caching`, or `test_re`."""
+
+
 class Target(Entry, frozen=True):
     """One release of an operating system that images are built on."""
 
@@ -119,6 +126,8 @@ class Target(Entry, frozen=True):
     """The variant whose tags do not name it."""
     packages: Packages
     """The distribution's packages, by what they are needed for."""
+    training: Training | UnsetType = UNSET
+    """What is different here about the training of profile-guided optimisation."""
     prerelease: bool | UnsetType = UNSET
     """True while the distribution has not released it; the README warns of it."""
 
@@ -156,6 +165,44 @@ class Origins(Entry, frozen=True):
     """Debian suites whose source archive is asked, in order."""
 
 
+class PackageTest(Entry, frozen=True):
+    """How an image with a package shows that it works: with its example application in `packages/<name>/example`."""
+
+    kind: Literal["http", "worker"]
+    """`http`: it answers requests on the package's port; `worker`: it runs the tasks of a broker."""
+    imports: list[str]
+    """The modules that must be importable; the first one's distribution has the version in the tag."""
+
+
+class Package(Entry, frozen=True):
+    """Something from the Python index, in an image of its own on every Python that it names."""
+
+    requirements: list[str]
+    """What is installed, without versions: `uvicorn[standard]`. The first one's version is the image's."""
+    versions: list[str]
+    """Versions of the first requirement."""
+    description: str
+    """What the image is for, in a sentence."""
+    pythons: list[str]
+    """Series (`3.13`: the newest release of it) and versions (`3.13.5`), in the page's order."""
+    targets: list[str]
+    """Keys of `targets`."""
+    variants: list[str]
+    """Keys of `variants`; a target that has only some of them has only these."""
+    command: list[str]
+    """What the container runs; `start` is the package's own `packages/<name>/start`."""
+    test: PackageTest
+    """How the image shows that it works."""
+    platforms: list[str] | UnsetType = UNSET
+    """The platforms to build, of those that the Python images have; all of these if not given."""
+    keep: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    """How many of the newest versions `invoke update` keeps; without it, it changes nothing here."""
+    port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
+    """The port that the container listens on."""
+    environment: dict[str, str] | UnsetType = UNSET
+    """Variables with their values in the image."""
+
+
 class Catalog(Entry, frozen=True):
     """The whole of `versions.json`."""
 
@@ -175,6 +222,8 @@ class Catalog(Entry, frozen=True):
     """The Pythons that are built."""
     exclusions: list[Exclusion]
     """What is not built of all that the rest makes possible."""
+    packages: dict[str, Package] | UnsetType = UNSET
+    """What of the Python index has images of its own, by the last part of their repository's name."""
     default_targets: dict[str, str] | UnsetType = UNSET
     """By series, the target whose tags may leave it out: `{"3.13": "bookworm"}`; overrides the order of `targets`."""
     latest: str | UnsetType = UNSET

@@ -17,10 +17,11 @@ _FORMS = {
     "Origins.mirrors": "mirror", "Packages.compile": "package", "Packages.full": "package",
     "Packages.runtime": "package", "Target.release": "name",
 }  # fmt: skip
-_KEYS = {"Catalog.labels": "label", "Catalog.targets": "name", "Catalog.variants": "name"}
-_LISTED = ("BaseImage.platforms", "Target.platforms")
-_FILLED = ("Catalog.releases", "Release.artifacts", "Release.flavours", "Release.targets")
-_DISTINCT = (*_LISTED, "Release.flavours", "Release.targets")
+_KEYS = {"Catalog.labels": "label", "Catalog.targets": "name", "Catalog.variants": "name", "Catalog.packages": "name"}
+_LISTED = ("BaseImage.platforms", "Target.platforms", "Package.platforms")
+_LISTS = tuple(f"Package.{name}" for name in ("requirements", "versions", "pythons", "targets", "variants"))
+_FILLED = ("Catalog.releases", "Release.flavours", "Release.targets", "Package.command", *_LISTS)
+_DISTINCT = (*_LISTED, "Release.flavours", "Release.targets", *_LISTS)
 
 
 def text() -> str:

@@ -8,6 +8,7 @@ has its full version's tags only, and the default target of a series is a settin
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from packaging.version import Version
 
 from kiln.model import Catalog, Flavour, Release
 
@@ -37,6 +38,10 @@ class Tags(Struct, frozen=True, kw_only=True):
     """Images of other systems may share them: `3.13`, `latest`, `3.13-windowsservercore`."""
     default_target: bool = False
     """Whether the image's target is the one that tags of its Python may leave out."""
+    aliases: tuple[str, ...] = ()
+    """What its Python may be called, most specific first: `3.13.5`, `3.13`, `3`, `latest`."""
+    names: tuple[str, ...] = ()
+    """How its tags name target and variant, most specific first; empty (`""`) where they may go without."""
 
     def __iter__(self) -> Iterator[str]:
         """Yield all tags, specific ones first."""
@@ -49,6 +54,36 @@ def assign(images: Sequence[Tagged], catalog: Catalog) -> list[Tags]:
     aliases = _aliases(images, catalog.latest or "")
     suffixes = _suffixes(images, catalog)
     return [_tags(aliases[image.python], suffixes[image.python], image, catalog) for image in images]
+
+
+def package_tags(python: Tags, version: str, versions: Iterable[str]) -> Tags:
+    """Return the tags of a package's version on a Python image: `py3.13-slim-0.38.0`.
+
+    `versions` are all that the package has images of. The newest of `0.38` has that name, too; the
+    newest of all that is no prerelease is `latest` and, as multi-py has it, `LATEST`.
+    """
+    names = _version_names(version, sorted(versions, key=Version))
+    pythons = [alias for alias in python.aliases if alias.count(".")]
+    specific = [
+        "-".join(filter(None, (f"py{alias}", name, short)))
+        for name in python.names for alias in pythons for short in names
+    ]  # fmt: skip
+    return Tags(
+        python=python.python, specific=tuple(specific), default_target=python.default_target,
+        aliases=python.aliases, names=python.names,
+    )  # fmt: skip
+
+
+def _version_names(version: str, oldest_first: Sequence[str]) -> list[str]:
+    """Return what one of several versions may be called, the full version first."""
+    mine = Version(version)
+    short = f"{mine.major}.{mine.minor}"
+    stable = [one for one in oldest_first if not Version(one).is_prerelease]
+    alike = [one for one in stable if Version(one).release[:2] == mine.release[:2]]
+    names = [version]
+    if alike and alike[-1] == version and short not in oldest_first:
+        names.append(short)
+    return [*names, "latest", "LATEST"] if stable and stable[-1] == version else names
 
 
 def base_name(variant: str, target: str, default_variant: str) -> str:
@@ -147,7 +182,7 @@ def _tags(aliases: Sequence[str], suffixes: Mapping[str, _Suffixes], image: Tagg
     shared = [_join(alias, name) if name else alias for name in common for alias in aliases]
     return Tags(
         python=aliases[min(1, len(aliases) - 1)], specific=tuple(specific), shared=tuple(shared),
-        default_target="" in short.specific,
+        default_target="" in short.specific, aliases=tuple(aliases), names=tuple(names),
     )  # fmt: skip
 
 
