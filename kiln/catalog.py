@@ -1,14 +1,36 @@
 """Read and write `versions.json`: strict, and every error says where, what and what to do."""
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
+from msgspec import Struct, UnsetType
 
 from kiln import checks, checks_packages
 from kiln.errors import CatalogError
 from kiln.model import Catalog
+
+T = TypeVar("T")
+
+MISSING = "run from the checkout or name the file with --versions"
+"""What to do where there is no such file."""
+
+
+class Guide(Struct, frozen=True, kw_only=True):
+    """What a user is told to do about a file of one kind that does not fit."""
+
+    unknown: str = "remove the key or correct its spelling (versions.schema.json lists the keys)"
+    missing: str = "add the key (versions.schema.json describes it)"
+    other: str = "correct the value (versions.schema.json describes it)"
+
+    def remedy(self, reason: str) -> str:
+        """Return what to do about one of msgspec's reasons."""
+        if "unknown field" in reason:
+            return self.unknown
+        return self.missing if "missing required" in reason else self.other
 
 
 def load(path: Path) -> Catalog:
@@ -16,14 +38,18 @@ def load(path: Path) -> Catalog:
 
     Raises CatalogError with the file, the JSON path, the value and the remedy.
     """
-    raw = _parse(path)
-    try:
-        catalog = msgspec.convert(raw, Catalog)
-    except msgspec.ValidationError as error:
-        where, value, reason = _locate(raw, Catalog, "$", str(error))
-        raise CatalogError(f"{path}: {where}: {reason}, found {_short(value)}; {_remedy(reason)}") from None
-    checks.check(catalog, str(path))
-    checks_packages.check(catalog, str(path))
+    return _family(read_json(path), str(path))
+
+
+def loads(text: str, file: str) -> Catalog:
+    """Return the family that a text describes; `file` is what errors call it."""
+    return _family(_json(lambda: text, file), file)
+
+
+def _family(raw: Any, file: str) -> Catalog:
+    catalog = convert(raw, Catalog, file)
+    checks.check(catalog, file)
+    checks_packages.check(catalog, file)
     return catalog
 
 
@@ -32,42 +58,57 @@ def dumps(catalog: Catalog) -> str:
     return json.dumps(msgspec.to_builtins(catalog), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _parse(path: Path) -> Any:
-    """Return the JSON value of a file."""
+def read_json(path: Path, missing: str = MISSING) -> Any:
+    """Return the JSON value of a file, read strictly; `missing` is what to do where there is none."""
     try:
-        return _value(path.read_text(encoding="utf-8"), path)
+        return _json(lambda: path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
-        raise CatalogError(f"{path}: no such file; run from the checkout or name the file with --versions") from None
+        raise CatalogError(f"{path}: no such file; {missing}") from None
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+
+
+def convert(raw: Any, kind: type[T], file: str, *, where: str = "$", guide: Guide = Guide()) -> T:  # noqa: B008 - frozen
+    """Return a JSON value as a `kind`; an error names the file, the path below `where`, the value and the remedy."""
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        place, value, reason = _locate(raw, kind, where, str(error))
+        raise CatalogError(f"{file}: {place}: {reason}, found {short(value)}; {guide.remedy(reason)}") from None
+
+
+def _json(read: Callable[[], str], file: str) -> Any:
+    """Return the JSON value of what `read` returns."""
+    try:
+        return _value(read(), file)
     except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        raise CatalogError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     except UnicodeEncodeError as error:
         half = ascii(error.object[error.start])
-        raise CatalogError(f"{path}: holds {half}, one half of a character; write the character itself") from None
+        raise CatalogError(f"{file}: holds {half}, one half of a character; write the character itself") from None
     except json.JSONDecodeError as error:
         raise CatalogError(
-            f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg}); correct it there"
+            f"{file}: line {error.lineno}, column {error.colno}: not JSON ({error.msg}); correct it there"
         ) from None
     except (RecursionError, ValueError) as error:
-        raise CatalogError(f"{path}: cannot be read as JSON ({error}); correct the file") from None
+        raise CatalogError(f"{file}: cannot be read as JSON ({error}); correct the file") from None
 
 
-def _value(text: str, path: Path) -> Any:
+def _value(text: str, file: str) -> Any:
     """Return the JSON value of a text, refusing what a JSON parser would let pass in silence."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            twice = next(key for key in found if sum(key == other for other, _ in items) > 1)
-            raise CatalogError(f"{path}: key {_short(twice)} stands twice in one object; keep one of them")
+            twice = next(key for key, count in Counter(key for key, _ in items).items() if count > 1)
+            raise CatalogError(f"{file}: key {short(twice)} stands twice in one object; keep one of them")
         return found
 
     def constant(name: str) -> NoReturn:
-        raise CatalogError(f"{path}: {name} is not JSON; write a number")
+        raise CatalogError(f"{file}: {name} is not JSON; write a number")
 
     if text.startswith("\ufeff"):
-        raise CatalogError(f"{path}: begins with a byte order mark; save the file as UTF-8 without it")
+        raise CatalogError(f"{file}: begins with a byte order mark; save the file as UTF-8 without it")
     value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     # JSON can write halves of characters, which are no text to anything else.
     json.dumps(value, ensure_ascii=False).encode()
@@ -93,7 +134,7 @@ def _parts(raw: Any, info: msgspec.inspect.Type) -> list[tuple[str, Any, Any]]:
     """Return (path step, value, type) of each part of a struct, list or mapping."""
     if isinstance(info, msgspec.inspect.StructType) and isinstance(raw, dict):
         hints = msgspec.structs.fields(info.cls)
-        return [(f".{h.encode_name}", raw[h.encode_name], h.type) for h in hints if h.encode_name in raw]
+        return [(f".{h.encode_name}", raw[h.encode_name], _struct(h.type)) for h in hints if h.encode_name in raw]
     if isinstance(info, msgspec.inspect.ListType) and isinstance(raw, list):
         item = _python(info.item_type)
         return [(f"[{index}]", value, item) for index, value in enumerate(raw)]
@@ -101,6 +142,12 @@ def _parts(raw: Any, info: msgspec.inspect.Type) -> list[tuple[str, Any, Any]]:
         item = _python(info.value_type)
         return [(f"[{json.dumps(key)}]", value, item) for key, value in raw.items()]
     return []
+
+
+def _struct(kind: Any) -> Any:
+    """Return the struct of `Struct | UnsetType`, so that what is wrong inside can be found; any other type as it is."""
+    structs = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, Struct)]
+    return structs[0] if structs and UnsetType in get_args(kind) else kind
 
 
 def _python(info: msgspec.inspect.Type) -> Any:
@@ -114,16 +161,7 @@ def _python(info: msgspec.inspect.Type) -> Any:
     return str
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """Return a value as JSON, on one line and not longer than a line."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _remedy(reason: str) -> str:
-    """Return what to do about one of msgspec's reasons."""
-    if "unknown field" in reason:
-        return "remove the key or correct its spelling (versions.schema.json lists the keys)"
-    if "missing required" in reason:
-        return "add the key (versions.schema.json describes it)"
-    return "correct the value (versions.schema.json describes it)"
