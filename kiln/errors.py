@@ -47,3 +47,7 @@ class ReadmeError(KilnError):
 
 class CommandError(KilnError):
     """A program that Kiln runs is missing or has failed."""
+
+
+class ImportedError(KilnError):
+    """A file of another project cannot be turned into a family."""
