@@ -1,7 +1,7 @@
 """A family expanded: every image, its platforms and its tags, from `versions.json` alone."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -48,8 +48,12 @@ class Image(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def id(self) -> str:
         """Return what names the image everywhere: its most specific tag, with the repository's if it has a package."""
-        tag = self.tags.specific[0]
-        return f"{self.installed.name}:{tag}" if self.installed else tag
+        return f"{self.installed.name}:{self.tag}" if self.installed else self.tag
+
+    @property
+    def tag(self) -> str:
+        """Return the most specific tag."""
+        return self.tags.specific[0]
 
     @property
     def python(self) -> str:
@@ -135,7 +139,8 @@ def expand(catalog: Catalog, file: str = "versions.json") -> Matrix:
 
     Raises CatalogError when nothing is left, or an id or tag belongs to two images.
     """
-    cells = [cell for release in _newest_first(catalog.releases) for cell in _cells(catalog, release)]
+    rules = _by_release(catalog.exclusions)
+    cells = [cell for release in _newest_first(catalog.releases) for cell in _cells(catalog, release, rules)]
     tags = assign([cell.tagged for cell in cells], catalog)
     images = tuple(
         Image(
@@ -167,8 +172,28 @@ def _newest_first(releases: Iterable[Release]) -> list[Release]:
     return sorted(releases, key=lambda release: release.parsed, reverse=True)
 
 
-def _cells(catalog: Catalog, release: Release) -> Iterable[_Cell]:
+def _by_release(rules: Iterable[Exclusion]) -> dict[str, list[Exclusion]]:
+    """Return exclusions by the version or series that they name, so that thousands of both stay quick.
+
+    Under the empty name are those that other globs, or none, tell the releases of.
+    """
+    found: dict[str, list[Exclusion]] = {}
+    for rule in rules:
+        name = "" if rule.release is UNSET else rule.release.removesuffix(".*")
+        found.setdefault("" if set(name) & set("*?[") else name, []).append(rule)
+    return found
+
+
+def _rules(release: Release, rules: Mapping[str, list[Exclusion]]) -> list[Exclusion]:
+    """Return the exclusions that may touch a release."""
+    parts = release.version.split(".")
+    names = ["", *(".".join(parts[:end]) for end in range(1, len(parts) + 1))]
+    return [rule for name in names for rule in rules.get(name, ())]
+
+
+def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusion]]) -> Iterable[_Cell]:
     """Yield what is left of one release after the exclusions."""
+    rules = _rules(release, index)
     for flavour in release.flavours:
         for name in release.targets:
             target = catalog.targets[name]
@@ -176,10 +201,7 @@ def _cells(catalog: Catalog, release: Release) -> Iterable[_Cell]:
                 platforms = tuple(
                     platform
                     for platform in target.platforms
-                    if not any(
-                        _excluded(rule, (release.version, flavour, name, variant, platform))
-                        for rule in catalog.exclusions
-                    )
+                    if not any(_excluded(rule, (release.version, flavour, name, variant, platform)) for rule in rules)
                 )
                 if platforms:
                     yield _Cell(
