@@ -6,6 +6,7 @@ is one bake target that runs on its own, for bake cancels all its targets at the
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,20 @@ class Build(Struct, frozen=True, kw_only=True):
     """One image on one platform: one thing that is built and tested."""
 
     image: Image
+    repository: str
+    """The image's repository with its registry."""
     platform: str
     compile_key: str
     dockerfile: str
     """The Dockerfile's text."""
     inputs: Inputs
     quick: bool = False
+    on: tuple["Build", ...] = ()
+    """For a package: the Python image that it is built on, and the one that it is installed in."""
+    context: str = ""
+    """For a package: the folder with its locks and its `start`."""
+    context_digest: str = ""
+    """What of that folder gets into the image."""
 
     @property
     def name(self) -> str:
@@ -55,8 +64,8 @@ class Build(Struct, frozen=True, kw_only=True):
 
     @property
     def target(self) -> str:
-        """Return the bake target; bake allows no dots in it."""
-        return f"{self.image.id.replace('.', '_')}-{slug(self.platform)}"
+        """Return the bake target; bake allows neither dots nor colons in it."""
+        return re.sub(r"[^A-Za-z0-9_-]", "_", f"{self.image.id}-{slug(self.platform)}")
 
     @property
     def compile_target(self) -> str:
@@ -73,6 +82,9 @@ class Build(Struct, frozen=True, kw_only=True):
             self.dockerfile, self.platform, self.inputs.base_digest, self.inputs.source_sha256,
             self.inputs.revision, self.quick,
         ]  # fmt: skip
+        if self.on:
+            mine = self.image.installed.version if self.image.installed else ""
+            facts += [mine, self.context_digest, [one.digest for one in self.on]]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -81,22 +93,22 @@ def slug(platform: str) -> str:
     return platform.replace("/", "-")
 
 
-def definition(  # noqa: PLR0913 - what every target needs
-    builds: Iterable[Build], *, repository: str, native: str, folder: Path, secrets: Mapping[str, str],
-    no_cache: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """Return the bake definition of some builds.
+def definition(
+    builds: Iterable[Build], *, native: str, folder: Path, secrets: Mapping[str, str], no_cache: bool = False
+) -> dict[str, Any]:
+    """Return the bake definition of some builds, and of those that they are built on.
 
     `native` is the engine's own platform, `folder` is where Dockerfiles and OCI archives lie;
     `secrets` maps a secret's id to the file that holds it. With `no_cache`, every stage is made
     anew, and each compile stage still once.
     """
     targets: dict[str, Any] = {}
-    for build in builds:
+    for build in with_parents(builds):
         common = _common(build, folder, secrets)
-        compiled = {**common, "target": "compile", "output": ["type=cacheonly"]}
-        targets.setdefault(build.compile_target, {**compiled, "no-cache": True} if no_cache else compiled)
-        name = reference(build.image.id, build.platform, repository=repository, native=native)
+        if not build.on:
+            compiled = {**common, "target": "compile", "output": ["type=cacheonly"]}
+            targets.setdefault(build.compile_target, {**compiled, "no-cache": True} if no_cache else compiled)
+        name = reference(build, native)
         # The exporter takes newer times back to this one in every layer. The release's day would
         # change the base's layer too, and no two releases would share it any more.
         newest = max(epoch(build.image.release), build.inputs.base_created)
@@ -109,7 +121,7 @@ def definition(  # noqa: PLR0913 - what every target needs
         }
         if no_cache:
             # Its compile stage has just been made anew, by a target of its own.
-            targets[build.target]["no-cache-filter"] = ["python"]
+            targets[build.target]["no-cache-filter"] = ["install"] if build.on else ["python"]
     return {"target": targets}
 
 
@@ -118,9 +130,15 @@ def dumps(definition: Mapping[str, Any]) -> str:
     return msgspec.json.format(msgspec.json.encode(definition), indent=2).decode()
 
 
-def reference(image_id: str, platform: str, *, repository: str, native: str) -> str:
+def with_parents(builds: Iterable[Build]) -> list[Build]:
+    """Return builds after those that they are built on, each once."""
+    return list({one.target: one for build in builds for one in (*build.on, build)}.values())
+
+
+def reference(build: Build, native: str) -> str:
     """Return what `docker run` takes for a build; platforms beside the engine's own are named in it."""
-    return f"{repository}:{image_id}" + ("" if platform == native else f"-{slug(platform)}")
+    name = f"{build.repository}:{build.image.tag}"
+    return name if build.platform == native else f"{name}-{slug(build.platform)}"
 
 
 def dockerfile_folder(build: Build, folder: Path) -> Path:
@@ -135,6 +153,8 @@ def archive(build: Build, folder: Path) -> Path:
 
 def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
     """Return what a build's compile target and its image target have in common."""
+    if build.on:
+        return _package(build, folder, secrets)
     arguments = {
         "PYTHON_SHA256": build.inputs.source_sha256,
         "SOURCE_DATE_EPOCH": str(epoch(build.image.release)),
@@ -143,6 +163,29 @@ def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str,
         "context": str(dockerfile_folder(build, folder)),
         "contexts": {"base": build.inputs.base, "source": build.inputs.source},
         "args": {**arguments, "QUICK": "1"} if build.quick else arguments,
+        **_always(build, secrets),
+    }
+
+
+def _package(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return what decides a package's image: it is built on what this definition builds, too."""
+    python, builder = build.on
+    return {
+        "context": build.context,
+        "dockerfile": str(dockerfile_folder(build, folder) / "Dockerfile"),
+        "contexts": {"python": f"target:{python.target}", "builder": f"target:{builder.target}"},
+        "args": {
+            "PACKAGE_VERSION": build.image.installed.version if build.image.installed else "",
+            "PYTHON_VERSION": build.image.python,
+            "SOURCE_DATE_EPOCH": str(epoch(build.image.release)),
+        },
+        **_always(build, secrets),
+    }
+
+
+def _always(build: Build, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return what every target has."""
+    return {
         "platforms": [build.platform],
         "secret": [f"id={name},src={path}" for name, path in sorted(secrets.items())],
         # It records times, which would make each build another one.

@@ -52,7 +52,7 @@ def run(names: Sequence[str], matrix: Matrix, *, runs: int, versions: str) -> Re
         work["tests"] = lambda: image_tests(built[-1], engine, file, runs)
         if "noop" in chosen:
             current = _up_to_date(built, matrix, engine)
-            work["noop"] = lambda: noop(current, matrix.repository, engine, file, runs)
+            work["noop"] = lambda: noop(current, engine, file, runs)
     facts = {**machine.facts(), **facts}
     sections = [_section(name, work[name]) for name in chosen]
     return Report(machine=facts, sections=tuple(sections))
@@ -107,15 +107,13 @@ def _up_to_date(built: Sequence[Record], matrix: Matrix, engine: Engine) -> Buil
     raise SelectionError(f"no recorded image is up to date; build one again: ./run invoke build {smallest}")
 
 
-def noop(build: Build, repository: str, engine: Engine, versions: Path, runs: int) -> Section:
+def noop(build: Build, engine: Engine, versions: Path, runs: int) -> Section:
     """Measure a build with nothing to do, against bake on the same definition, with everything in its cache."""
     quick = ("--quick",) if build.quick else ()
     kiln = (*_KILN, "build", *quick, "--versions", str(versions), build.image.id)
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as name:
         folder = Path(name)
-        definition = bake.definition(
-            [build], repository=repository, native=engine.platform, folder=folder, secrets=network.secrets()
-        )
+        definition = bake.definition([build], native=engine.platform, folder=folder, secrets=network.secrets())
         paths.write_whole(folder / "bake.json", bake.dumps(definition))
         paths.write_whole(bake.dockerfile_folder(build, folder) / "Dockerfile", build.dockerfile)
         bake.archive(build, folder).parent.mkdir()

@@ -76,7 +76,7 @@ def plan_all(path: Path) -> int:
     """Go from a family's file to the bake definition of all its images; return how many there are."""
     matrix = expand(catalog.load(path))
     builds = [_imagined(image, matrix) for image in matrix.images]
-    bake.dumps(bake.definition(builds, repository=matrix.repository, native="", folder=path.parent, secrets={}))
+    bake.dumps(bake.definition(builds, native="", folder=path.parent, secrets={}))
     return len(builds)
 
 
@@ -85,6 +85,7 @@ def _imagined(image: Image, matrix: Matrix) -> Build:
     platform, sha256 = image.platforms[0], image.release.artifacts[0].sha256
     inputs = Inputs(base="base", base_digest=f"sha256:{sha256}", source="source", source_sha256=sha256)
     return Build(
-        image=image, platform=platform, inputs=inputs, compile_key=render.compile_key(image, platform),
+        image=image, repository=matrix.repository, platform=platform, inputs=inputs,
+        compile_key=render.compile_key(image, platform),
         dockerfile=render.dockerfile(image, matrix.catalog),
     )  # fmt: skip

@@ -16,7 +16,6 @@ from kiln.bake import Build
 from kiln.buildx import Buildx
 from kiln.engine import Engine
 from kiln.errors import BuildError, KilnError
-from kiln.matrix import Matrix
 from kiln.plan import Options, Resolved
 from kiln.progress import Board
 from kiln.records import Record
@@ -35,39 +34,38 @@ class Outcome(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-def definition(builds: Iterable[Build], matrix: Matrix, native: str, folder: Path, *, no_cache: bool) -> str:
+def definition(builds: Iterable[Build], native: str, folder: Path, *, no_cache: bool) -> str:
     """Write what some builds need to `folder`, and return the text of the bake definition that uses it.
 
     `native` is the engine's own platform.
     """
     chosen = list(builds)
-    for build in chosen:
+    for build in bake.with_parents(chosen):
         paths.write_whole(bake.dockerfile_folder(build, folder) / "Dockerfile", build.dockerfile)
-    targets = bake.definition(
-        chosen, repository=matrix.repository, native=native, folder=folder, secrets=network.secrets(), no_cache=no_cache
-    )
+    secrets = network.secrets(pip=any(build.image.release.pins or build.on for build in chosen))
+    targets = bake.definition(chosen, native=native, folder=folder, secrets=secrets, no_cache=no_cache)
     return bake.dumps(targets)
 
 
-def run(resolved: Iterable[Resolved], matrix: Matrix, engine: Engine, options: Options) -> list[Outcome]:
+def run(resolved: Iterable[Resolved], engine: Engine, options: Options) -> list[Outcome]:
     """Build everything that is not up to date; return how each build ended, in the plan's order.
 
     A failure ends the images that need what failed, and no other.
     """
     plan = list(resolved)
-    outcomes = {} if options.no_cache else _up_to_date(plan, matrix, engine)
+    outcomes = {} if options.no_cache else _up_to_date(plan, engine)
     if rest := [one for one in plan if one.build.name not in outcomes]:
         with store.disk_errors(paths.home()), workspace() as place:
-            outcomes |= _Runner(rest, matrix, engine, options, place).run()
+            outcomes |= _Runner(rest, engine, options, place).run()
     return [outcomes[one.build.name] for one in plan]
 
 
-def _up_to_date(plan: Iterable[Resolved], matrix: Matrix, engine: Engine) -> dict[str, Outcome]:
+def _up_to_date(plan: Iterable[Resolved], engine: Engine) -> dict[str, Outcome]:
     """Return the builds whose inputs are those of the last time and whose image is still there."""
     found = {
         one.build.name: record
         for one in plan
-        if (record := records.find(matrix.repository, one.build.image.id, one.build.platform))
+        if (record := records.find(one.build.repository, one.build.image.id, one.build.platform))
         and record.inputs == one.build.digest
     }
     if not found:
@@ -97,17 +95,14 @@ def held_digests(engine: Engine, references: list[str]) -> dict[str, str]:
 class _Runner:
     """One run of a plan. Each compile key's compile goes first, and its images after it."""
 
-    def __init__(
-        self, plan: list[Resolved], matrix: Matrix, engine: Engine, options: Options, place: Workspace
-    ) -> None:
+    def __init__(self, plan: list[Resolved], engine: Engine, options: Options, place: Workspace) -> None:
         self._plan = plan
         self._engine = engine
-        self._matrix = matrix
         self._jobs = options.jobs
         self._folder = place.folder
         self._outcomes: dict[str, Outcome] = {}
         self._began: dict[str, float] = {}
-        text = definition([one.build for one in plan], matrix, engine.platform, place.folder, no_cache=options.no_cache)
+        text = definition([one.build for one in plan], engine.platform, place.folder, no_cache=options.no_cache)
         paths.write_whole(place.folder / "definition.json", text)
         self._buildx = Buildx(engine, place.folder / "definition.json", place, options.builder)
 
@@ -176,9 +171,7 @@ class _Runner:
         archive = bake.archive(build, self._folder)
         image = oci.images(archive)[0]
         process.run(self._engine.docker("load", "--quiet", "--input", str(archive)), env=self._engine.env)
-        reference = bake.reference(
-            build.image.id, build.platform, repository=self._matrix.repository, native=self._engine.platform
-        )
+        reference = bake.reference(build, self._engine.platform)
         held = held_digests(self._engine, [reference]).get(reference)
         if held != image.digest:
             raise BuildError(
@@ -187,7 +180,7 @@ class _Runner:
             )
         archive.unlink()
         return Record(
-            id=build.image.id, platform=build.platform, repository=self._matrix.repository,
+            id=build.image.id, platform=build.platform, repository=build.repository,
             reference=reference, digest=image.digest, size=image.size, inputs=build.digest,
             base=one.base, source=one.source, quick=build.quick,
             built=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -37,6 +37,10 @@ class AptError(KilnError):
     """This machine's apt has no Debian archive, or cannot get what is asked of it."""
 
 
+class LockError(KilnError):
+    """The exact versions of a package and of what it needs are not known."""
+
+
 class BuildError(KilnError):
     """An image could not be built, loaded or pushed."""
 
@@ -51,3 +55,7 @@ class CommandError(KilnError):
 
 class ImportedError(KilnError):
     """A file of another project cannot be turned into a family."""
+
+
+class UpdateError(KilnError):
+    """What the index or python.org answers cannot be used, or leads to no valid family."""

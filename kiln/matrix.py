@@ -188,7 +188,8 @@ def _rules(release: Release, rules: Mapping[str, list[Exclusion]]) -> list[Exclu
     """Return the exclusions that may touch a release."""
     parts = release.version.split(".")
     names = ["", *(".".join(parts[:end]) for end in range(1, len(parts) + 1))]
-    return [rule for name in names for rule in rules.get(name, ())]
+    near = [rule for name in names for rule in rules.get(name, ())]
+    return [rule for rule in near if rule.release is UNSET or _glob(release.version, rule.release)]
 
 
 def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusion]]) -> Iterable[_Cell]:
@@ -201,7 +202,7 @@ def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusio
                 platforms = tuple(
                     platform
                     for platform in target.platforms
-                    if not any(_excluded(rule, (release.version, flavour, name, variant, platform)) for rule in rules)
+                    if not any(_excluded(rule, (flavour, name, variant, platform)) for rule in rules)
                 )
                 if platforms:
                     yield _Cell(
@@ -210,13 +211,16 @@ def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusio
                     )  # fmt: skip
 
 
-def _excluded(rule: Exclusion, cell: tuple[str, str, str, str, str]) -> bool:
-    globs = (rule.release, rule.flavour, rule.target, rule.variant, rule.platform)
+def _excluded(rule: Exclusion, cell: tuple[str, str, str, str]) -> bool:
+    globs = (rule.flavour, rule.target, rule.variant, rule.platform)
     return all(glob is UNSET or _glob(value, glob) for value, glob in zip(cell, globs, strict=True))
 
 
 @lru_cache(maxsize=65536)
 def _glob(value: str, glob: str) -> bool:
+    if not set(glob[:-1]) & set("*?["):
+        # Most are names and series; thousands of regular expressions would take seconds.
+        return value.startswith(glob[:-1]) if glob.endswith("*") else fnmatchcase(value, glob)
     return fnmatchcase(value, glob)
 
 

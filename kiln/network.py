@@ -38,13 +38,15 @@ def proxies() -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def secrets() -> dict[str, str]:
-    """Return the files that builds see as BuildKit secrets, by id.
+def secrets(*, pip: bool = False) -> dict[str, str]:
+    """Return the files that builds see as BuildKit secrets, by id; pip's configuration only where it is needed.
 
     Their content is no part of BuildKit's cache keys: another network compiles nothing again.
     """
     folder = paths.folder("network")
     files = {"apt.conf": _apt_conf(proxies()), "proxy.env": _proxy_env(proxies())}
+    if pip:
+        files["pip.conf"] = pip_conf()
     for name, text in files.items():
         paths.write_whole(folder / name, text, mode=0o600)
     found = {name: str(folder / name) for name in files}

@@ -30,7 +30,7 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
         raise SelectionError("\n".join(failed.values()))
     lacking = "".join(f"\n  {name}: not built: {reason}" for name, reason in failed.items())
     builds, folder = [one.build for one in resolved], workspace.home() / "dry-run"
-    definition = building.definition(builds, matrix, native, folder, no_cache=options.no_cache)
+    definition = building.definition(builds, native, folder, no_cache=options.no_cache)
     return f"{_table(resolved)}{lacking}\n{definition}"
 
 
@@ -46,7 +46,7 @@ def build(  # noqa: PLR0913 - what the command line gives
     resolved, failed = plan.resolve_all(wanted, matrix, engine, options)
     if resolved:
         say(_table(resolved))
-    outcomes = building.run(resolved, matrix, engine, options)
+    outcomes = building.run(resolved, engine, options)
     outcomes += [Outcome(name=name, result="failed", error=reason) for name, reason in failed.items()]
     lines = [_summary(outcomes)]
     refused = False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, paths, render, sources
+from kiln import bases, packages, paths, render, sources
 from kiln.bake import Build, Inputs
 from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
@@ -136,10 +136,27 @@ def foresee(wanted: Wanted, matrix: Matrix, options: Options, engine: Engine | N
 
 def _build(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
     dockerfile = render.dockerfile(wanted.image, matrix.catalog)
+    if wanted.image.installed:
+        return _package(wanted, matrix, inputs, options, dockerfile)
     return Build(
-        image=wanted.image, platform=wanted.platform, quick=options.quick, dockerfile=dockerfile,
+        image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
+        quick=options.quick, dockerfile=dockerfile,
         inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
         compile_key=render.compile_key(wanted.image, wanted.platform),
+    )  # fmt: skip
+
+
+def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, dockerfile: str) -> Build:
+    """Return the build of an image with a package, with those that it is built on: they have the same inputs."""
+    mine = packages.installed(wanted.image)
+    below = [image for image in (matrix.get(mine.python), matrix.get(mine.builder)) if image]
+    on = [_build(Wanted(image=image, platform=wanted.platform), matrix, inputs, options) for image in below]
+    return Build(
+        image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
+        quick=options.quick, dockerfile=dockerfile,
+        inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
+        compile_key=on[0].compile_key, on=tuple(on), context=str(packages.folder(wanted.image)),
+        context_digest=packages.context_digest(wanted.image),
     )  # fmt: skip
 
 

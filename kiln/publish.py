@@ -32,9 +32,9 @@ def push(
         found = [record for record in built if record.id == image.id]
         obstacle = reason(found, platforms) or tested
         if not obstacle:
-            obstacle = _pushed(image, found, matrix.repository, engine)
+            obstacle = _pushed(image, found, matrix.repository_of(image), engine)
         held_back |= bool(obstacle)
-        done = f"pushed {matrix.repository}: {', '.join(image.tags)}{caveat(image, found)}"
+        done = f"pushed {matrix.repository_of(image)}: {', '.join(image.tags)}{caveat(image, found)}"
         lines.append(f"not pushed: {image.id}: {obstacle}" if obstacle else done)
     return "\n".join(lines), held_back
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
-from kiln import paths
+from kiln import packages, paths
 from kiln.errors import RenderError
 from kiln.matrix import Image, Matrix
 from kiln.model import Artifact, Catalog, Release
@@ -25,6 +25,8 @@ def dockerfile(image: Image, catalog: Catalog) -> str:
 
     Raises RenderError where a template is broken.
     """
+    if image.installed:
+        return _render("package.j2", _package_facts(image, catalog), image.id)
     return _render("Dockerfile.j2", _facts(image, catalog), image.id)
 
 
@@ -58,7 +60,9 @@ def configure(image: Image) -> tuple[str, ...]:
 
 def files(matrix: Matrix) -> dict[str, str]:
     """Return every Dockerfile of a family by its path below `dockerfiles/`."""
-    return {f"{image.folder}/Dockerfile": dockerfile(image, matrix.catalog) for image in matrix.images}
+    # All versions of a package share one Dockerfile.
+    images = {f"{image.folder}/Dockerfile": image for image in matrix.everything}
+    return {name: dockerfile(image, matrix.catalog) for name, image in images.items()}
 
 
 def write(matrix: Matrix, folder: Path) -> list[str]:
@@ -126,8 +130,10 @@ class _Compile(Struct, frozen=True, kw_only=True):
     distribution_family: str
     epoch: int
     letter: str
+    pins: tuple[str, ...]
     series: str
     target: str
+    untrained: tuple[str, ...]
     url: str
 
 
@@ -142,8 +148,10 @@ def _compile(image: Image) -> _Compile:
         distribution_family=_FAMILIES[image.target.distribution],
         epoch=epoch(release),
         letter="t" if image.flavour == "freethreaded" else "",
+        pins=tuple(f"{name}=={version}" for name, version in sorted((release.pins or {}).items())),
         series=release.series,
         target=image.target_name,
+        untrained=tuple(sorted(image.target.training.skip)) if image.target.training else (),
         url=release.url(artifact),
     )
 
@@ -180,6 +188,18 @@ def _facts(image: Image, catalog: Catalog) -> dict[str, object]:
     }
 
 
+def _package_facts(image: Image, catalog: Catalog) -> dict[str, object]:
+    """Return what the templates know of an image with a package."""
+    found = packages.facts(image, catalog)
+    release = next(one for one in catalog.releases if one.version == found["python_version"])
+    return {
+        **found,
+        "distribution_family": _FAMILIES[image.target.distribution],
+        "epoch": epoch(release),
+        "labels": packages.labels(image),
+    }
+
+
 def _base(image: Image) -> str:
     base = image.target.base
     return base.image if base.digest is UNSET else f"{base.image}@{base.digest}"
@@ -194,4 +214,6 @@ def labels(image: Image, catalog: Catalog) -> dict[str, str]:
     }
     if image.target.base.digest is not UNSET:
         known["org.opencontainers.image.base.digest"] = image.target.base.digest
+    if image.installed:
+        known |= {**packages.labels(image), "org.opencontainers.image.version": image.installed.version}
     return dict(sorted({**catalog.labels, **known}.items()))

@@ -16,13 +16,20 @@ def builds(tmp_path):
     )  # fmt: skip
     images = f.expand(tmp_path, f.family()).images[:2]
     return [
-        Build(image=image, platform="linux/amd64", compile_key="c0ffee", dockerfile=f"FROM {image.id}", inputs=inputs)
+        Build(
+            image=image,
+            repository="kiln/python",
+            platform="linux/amd64",
+            compile_key="c0ffee",
+            dockerfile=f"FROM {image.id}",
+            inputs=inputs,
+        )
         for image in images
     ]
 
 
 def define(builds, tmp_path, **changes):
-    facts = {"repository": "kiln/python", "native": "linux/amd64", "folder": tmp_path, "secrets": {"ca.crt": "/ca"}}
+    facts = {"native": "linux/amd64", "folder": tmp_path, "secrets": {"ca.crt": "/ca"}}
     return bake.definition(builds, **{**facts, **changes})["target"]
 
 
