@@ -128,17 +128,30 @@ def doctor(_: Any, versions: str = cli.VERSIONS) -> None:
         sys.exit(1)
 
 
-@command(help={"check": "exit 1 with a diff where README.md has drifted", "versions": _VERSIONS})
-def readme(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
-    """Rewrite README.md's blocks from the matrix and the stored test results."""
+@command(
+    help={
+        "check": "exit 1 with a diff where a document has drifted", "versions": _VERSIONS,
+        "template": "render this Jinja template instead; docs/templates.md lists the variables",
+        "out": "the file to write; standard output if not given",
+        "values": "a JSON object of variables that replace or join those of the family",
+        "toc": "leave tables of contents as the template has them",
+    }
+)  # fmt: skip
+def readme(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, check: bool = False, template: str = "", out: str = "", values: str = "", toc: bool = True,
+    versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Keep README.md's blocks, the image page and tables of contents up to date, or render a template."""
+    from kiln import page_request
     from kiln import readme as module
 
     family = cli.matrix(versions)
+    page = page_request.parse(template, out, values, versions, toc=toc)
     if not check:
-        out(module.write(family))
-    elif difference := module.drift(family):
-        out(difference)
-        raise Exit("error: README.md has drifted; run `invoke readme`", code=1)
+        cli.out(page.write(family) if page else module.write(family, Path(versions).absolute().parent))
+    elif difference := page.drift(family) if page else module.drift(family, Path(versions).absolute().parent):
+        cli.out(difference)
+        raise Exit("error: the page has drifted; run the same without --check", code=1)
 
 
 @command(

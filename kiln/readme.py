@@ -1,15 +1,24 @@
-"""README.md and `results.json`: kept up to date, and compared, as a whole."""
+"""README.md, the image page, tables of contents and `results.json`: kept up to date, and compared, as a whole."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from kiln import markdown, paths
-from kiln.blocks import blocks
+from kiln import markdown, paths, toc
 from kiln.errors import ReadmeError
 from kiln.matrix import Matrix
+from kiln.page_facts import facts
+from kiln.pages import Pages
 from kiln.results import FILE, Results, dumps_results, local, merge_results, parse_results, read_results
 
 README = "README.md"
+BLOCKS = ("status", "tags", "platforms", "sizes")
+PAGES = {"docs/dockerhub.md": "pages/official.md.j2"}
+"""Whole pages that are kept in the checkout, each with its template."""
+
+Texts = dict[str, tuple[str, str]]
+"""By the file's name: what it holds, and what belongs there."""
 
 
 def read(path: Path) -> str:
@@ -22,44 +31,77 @@ def read(path: Path) -> str:
         raise ReadmeError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def update(document: str, matrix: Matrix, results: Results, name: str) -> str:
-    """Return a document with its blocks rewritten; `name` is the file's, for errors.
+def pages(
+    matrix: Matrix, results: Results, family: Path, *,
+    commits: Mapping[str, str] | None = None, values: Mapping[str, Any] | None = None,
+) -> Pages:  # fmt: skip
+    """Return what renders a family's pages; without `commits`, links name the default branch."""
+    return Pages(facts=facts(matrix, results, commits or {}), family=family, values=values or {})
+
+
+def blocks(made: Pages) -> dict[str, str]:
+    """Return the text of each block by its name, its lines ended by a newline character each."""
+    return {name: made.render(f"readme/{name}.md.j2") for name in BLOCKS}
+
+
+def update(document: str, made: Pages, name: str) -> str:
+    """Return a document with its blocks and its table of contents rewritten; `name` is the file's, for errors.
 
     Raises ReadmeError, with the line, for blocks that do not pair up, and where there is none.
     """
-    return markdown.replace(document, blocks(matrix, results), name)
+    return toc.update(markdown.replace(document, blocks(made), name), name)
 
 
-def write(matrix: Matrix) -> str:
-    """Bring `results.json` and README.md up to date and return a line for each that changed."""
+def write(matrix: Matrix, family: Path) -> str:
+    """Bring everything up to date and return a line for each file that changed.
+
+    Stored results of this machine go into `results.json`.
+    """
     with paths.lock("readme", waiting="another Kiln writes README.md; waiting for it"):
-        document, stored = read(paths.ROOT / README), read_results(paths.ROOT / FILE)
-        results = merge_results(parse_results(stored, FILE), matrix, local(matrix.repository))
-        # Both texts are made before one is written: a document that cannot be updated changes nothing.
-        texts = {FILE: (stored, dumps_results(results)), README: (document, update(document, matrix, results, README))}
+        # All texts are made before one is written: a document that cannot be updated changes nothing.
+        texts = _texts(matrix, family, merge_local=True)
         changed = [name for name, (before, after) in texts.items() if before != after]
         for name in changed:
             paths.write_whole(paths.ROOT / name, texts[name][1])
     return "\n".join([*changed, f"{len(changed)} of {len(texts)} files changed"])
 
 
-def drift(matrix: Matrix) -> str:
-    """Return how README.md and `results.json` differ from what belongs there, empty where they do not."""
-    return difference(read(paths.ROOT / README), read_results(paths.ROOT / FILE), matrix)
-
-
-def difference(document: str, stored: str, matrix: Matrix, *, name: str = README, results_name: str = FILE) -> str:
-    """Return how the texts of a document and of its results differ from what belongs there, as a diff.
+def drift(matrix: Matrix, family: Path) -> str:
+    """Return how the files differ from what belongs there, empty where they do not.
 
     This machine's own records are not asked, so that a fresh clone gives the same answer.
     """
-    results = merge_results(parse_results(stored, results_name), matrix)
-    wanted = update(document, matrix, results, name)
-    return _diff(stored, dumps_results(results), results_name) + _diff(document, wanted, name)
+    texts = _texts(matrix, family, merge_local=False)
+    return "".join(difference(before, after, name) for name, (before, after) in texts.items())
 
 
-def _diff(before: str, after: str, name: str) -> str:
+def difference(before: str, after: str, name: str) -> str:
+    """Return how a text differs from what belongs there, as a diff; empty where it does not."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"generated/{name}"
     )
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _texts(matrix: Matrix, family: Path, *, merge_local: bool) -> Texts:
+    """Return every file that is kept up to date."""
+    stored = read_results(paths.ROOT / FILE)
+    found = local(matrix.repository) if merge_local else []
+    results = merge_results(parse_results(stored, FILE), matrix, found)
+    made = pages(matrix, results, family)
+    document = read(paths.ROOT / README)
+    texts = {FILE: (stored, dumps_results(results)), README: (document, update(document, made, README))}
+    for name, template in PAGES.items():
+        path = paths.ROOT / name
+        texts[name] = read(path) if path.exists() else "", toc.update(made.render(template), name)
+    for name in _documents():
+        if name not in texts:
+            text = read(paths.ROOT / name)
+            texts[name] = text, toc.update(text, name)
+    return texts
+
+
+def _documents() -> list[str]:
+    """Return the checkout's documents, which may have a table of contents."""
+    found = [*paths.ROOT.glob("*.md"), *(paths.ROOT / "docs").rglob("*.md")]
+    return sorted(path.relative_to(paths.ROOT).as_posix() for path in found)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiln import blocks as module
-from kiln import markdown, matrix, paths, readme, records, render
+from kiln import markdown, matrix, page_status, paths, readme, records, render
 from kiln.errors import ReadmeError
 from kiln.model import (
     Artifact,
@@ -55,6 +54,7 @@ FAMILY = Catalog(
 )  # fmt: skip
 MATRIX = matrix.expand(FAMILY)
 EMPTY = Results(repository=MATRIX.repository, images={})
+FOLDER = paths.ROOT  # before a test puts another in its place
 DOCUMENT = "# Kiln\n\n<!-- kiln:status -->\nold\n<!-- /kiln:status -->\n\nThe end.\n"
 
 
@@ -89,8 +89,16 @@ def cells(text: str, start: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split(" | ")][1:]
 
 
+def made(within=MATRIX, results=EMPTY):
+    return readme.pages(within, results, FOLDER)
+
+
+def blocks(within=MATRIX, results=EMPTY) -> dict[str, str]:
+    return readme.blocks(made(within, results))
+
+
 def status(results=EMPTY, within=MATRIX) -> str:
-    return module.blocks(within, results)["status"]
+    return blocks(within, results)["status"]
 
 
 def trixie(python="3.13.5"):
@@ -102,7 +110,7 @@ def trixie(python="3.13.5"):
 
 def test_only_the_block_changes():
     """What stands before and after a block stays, the block's own text goes."""
-    text = readme.update(DOCUMENT, MATRIX, EMPTY, "README.md")
+    text = readme.update(DOCUMENT, made(), "README.md")
     assert text.startswith("# Kiln\n\n<!-- kiln:status -->\n\n| Python version")
     assert text.endswith("\n\n<!-- /kiln:status -->\n\nThe end.\n")
     assert "\nold\n" not in text
@@ -110,15 +118,15 @@ def test_only_the_block_changes():
 
 def test_updating_twice_changes_nothing():
     """A second update finds what the first one wrote."""
-    once = readme.update(DOCUMENT, MATRIX, EMPTY, "README.md")
-    assert readme.update(once, MATRIX, EMPTY, "README.md") == once
+    once = readme.update(DOCUMENT, made(), "README.md")
+    assert readme.update(once, made(), "README.md") == once
 
 
 def test_windows_line_ends_stay():
     """A document with CRLF gets blocks with CRLF."""
-    text = readme.update(DOCUMENT.replace("\n", "\r\n"), MATRIX, EMPTY, "README.md")
+    text = readme.update(DOCUMENT.replace("\n", "\r\n"), made(), "README.md")
     assert text.replace("\r\n", "") == text.replace("\r\n", "").replace("\n", "").replace("\r", "")
-    assert text.replace("\r\n", "\n") == readme.update(DOCUMENT, MATRIX, EMPTY, "README.md")
+    assert text.replace("\r\n", "\n") == readme.update(DOCUMENT, made(), "README.md")
 
 
 @given(before=st.text(), after=st.text())
@@ -133,13 +141,13 @@ def test_every_other_byte_stays(before, after):
 def test_markers_in_a_code_fence_are_examples():
     """A document may show how blocks are written."""
     example = "```html\n<!-- kiln:tags -->\n```\n"
-    assert readme.update(example + DOCUMENT, MATRIX, EMPTY, "R").startswith(example)
+    assert readme.update(example + DOCUMENT, made(), "R").startswith(example)
 
 
 def test_markers_within_a_line_are_prose():
     """A sentence about a marker is no marker."""
     prose = "Write `<!-- kiln:tags -->` where you want it.\n"
-    assert readme.update(prose + DOCUMENT, MATRIX, EMPTY, "R").startswith(prose)
+    assert readme.update(prose + DOCUMENT, made(), "R").startswith(prose)
 
 
 BEGIN, END = "<!-- kiln:status -->\n", "<!-- /kiln:status -->\n"
@@ -176,7 +184,7 @@ KNOWN = "status, tags, platforms, sizes"
 def test_markers_that_do_not_pair_up_are_errors(document, message):
     """The error says which line, what is wrong there and what to do."""
     with pytest.raises(ReadmeError) as error:
-        readme.update(document, MATRIX, EMPTY, "README.md")
+        readme.update(document, made(), "README.md")
     assert str(error.value) == message
 
 
@@ -219,7 +227,7 @@ def test_prereleases_have_footnotes():
 
 def test_a_tick_needs_every_variant_on_every_platform():
     """One build less gives the count instead."""
-    assert cells(status(outcomes(trixie())), "Debian 13")[3] == module.CHECK
+    assert cells(status(outcomes(trixie())), "Debian 13")[3] == page_status.CHECK
     assert cells(status(outcomes(trixie()[:1])), "Debian 13")[3] == "2/4"
     assert cells(status(), "Debian 13")[3] == ""
 
@@ -228,35 +236,35 @@ def test_a_failed_test_shows():
     """However many other builds passed."""
     results = outcomes(trixie())
     results.images["3.13.5-trixie"]["linux/arm64"] = outcomes(trixie(), failed=1).images["3.13.5-trixie"]["linux/arm64"]
-    assert cells(status(results), "Debian 13")[3] == module.CROSS
+    assert cells(status(results), "Debian 13")[3] == page_status.CROSS
 
 
 def test_a_quick_build_is_no_tick_and_has_no_size():
     """It is never published, so it says nothing of the published image."""
     results = outcomes(trixie(), quick=True)
-    assert cells(status(results), "Debian 13")[3] == module.QUICK
+    assert cells(status(results), "Debian 13")[3] == page_status.QUICK
     assert cells(status(outcomes(trixie(), quick=True, failed=1)), "Debian 13")[3] == ""
-    assert "No published image has been tested yet." in module.blocks(MATRIX, results)["sizes"]
+    assert "No published image has been tested yet." in blocks(MATRIX, results)["sizes"]
 
 
 def test_what_is_not_offered_differs_from_what_is_not_tested():
     """3.13.5 is not built on Ubuntu at all."""
-    assert cells(status(), "Ubuntu 24.04")[2:4] == ["", module.ABSENT]
+    assert cells(status(), "Ubuntu 24.04")[2:4] == ["", page_status.ABSENT]
 
 
 def test_sizes_are_megabytes_by_image_and_platform():
     """Only platforms with a size have a column."""
     results = outcomes(trixie()[:1])
-    assert cells(module.blocks(MATRIX, results)["sizes"], "Image") == ["`linux/amd64`", "`linux/arm64`"]
+    assert cells(blocks(MATRIX, results)["sizes"], "Image") == ["`linux/amd64`", "`linux/arm64`"]
     del results.images["3.13.5-trixie"]["linux/arm64"]
-    text = module.blocks(MATRIX, results)["sizes"]
+    text = blocks(MATRIX, results)["sizes"]
     assert cells(text, "Image") == ["`linux/amd64`"]
     assert cells(text, "`3.13.5-trixie`") == ["45.6"]
 
 
 def test_every_tag_stands_once_beside_its_dockerfile():
     """The links are the folders that `invoke generate` writes."""
-    text = module.blocks(MATRIX, EMPTY)["tags"]
+    text = blocks(MATRIX, EMPTY)["tags"]
     assert all(text.count(f"`{tag}`") == 1 for image in MATRIX.images for tag in image.tags)
     assert all(text.count(f"({render.FOLDER}/{image.folder}/Dockerfile)") == 1 for image in MATRIX.images)
     assert text.count("<details") == text.count("</details>") == 5
@@ -265,7 +273,7 @@ def test_every_tag_stands_once_beside_its_dockerfile():
 def test_exclusions_are_given_with_their_reason():
     """Platforms that nothing is left of are not listed."""
     rule = Exclusion(reason="no <emulation> | yet", platform="linux/arm64")
-    text = module.blocks(family(exclusions=[rule]), EMPTY)["platforms"]
+    text = blocks(family(exclusions=[rule]), EMPTY)["platforms"]
     assert "- platform linux/arm64: no &lt;emulation&gt; \\| yet" in text
     assert cells(text, "Debian 13")[2] == "`linux/amd64`"
 
@@ -279,11 +287,15 @@ def test_data_cannot_become_markup():
     assert markdown.code("a`|b") == r"a\`\|b"
 
 
-def test_a_broken_template_is_named(monkeypatch):
-    """The error names the template, not Jinja's internals."""
-    monkeypatch.setattr(module, "_platforms", lambda _: {})
-    with pytest.raises(ReadmeError, match=r"templates/readme/platforms\.md\.j2: 'table' is undefined; correct"):
-        module.blocks(MATRIX, EMPTY)
+def test_a_broken_template_is_named(tmp_path):
+    """The error names the template and the line, not Jinja's internals."""
+    template = tmp_path / "templates" / "readme" / "platforms.md.j2"
+    template.parent.mkdir(parents=True)
+    template.write_text("\n{{ nothing }}\n")
+    with pytest.raises(ReadmeError) as error:
+        readme.blocks(readme.pages(MATRIX, EMPTY, tmp_path))
+    remedy = "docs/templates.md lists the variables, and --values adds some"
+    assert str(error.value) == f"{template}:2: 'nothing' is undefined; {remedy}"
 
 
 # The results
@@ -367,7 +379,6 @@ def test_a_folder_in_place_of_the_results_is_an_error(tmp_path):
 @pytest.fixture
 def checkout(monkeypatch, tmp_path):
     """Return a folder with a README and nothing else, in place of the checkout."""
-    render.environment()  # which finds the templates in the real one
     (tmp_path / "README.md").write_text(DOCUMENT)
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     return tmp_path
@@ -378,25 +389,25 @@ def test_writing_takes_stored_results_and_then_finds_no_drift(checkout):
     for record, result in (pair(image.id, platform) for image in trixie() for platform in image.platforms):
         records.save(record)
         records.save_result(result)
-    assert readme.write(MATRIX) == "results.json\nREADME.md\n2 of 2 files changed"
-    assert cells((checkout / "README.md").read_text(), "Debian 13")[3] == module.CHECK
-    assert readme.write(MATRIX) == "0 of 2 files changed"
-    assert readme.drift(MATRIX) == ""
+    assert readme.write(MATRIX, FOLDER) == "results.json\nREADME.md\ndocs/dockerhub.md\n3 of 3 files changed"
+    assert cells((checkout / "README.md").read_text(), "Debian 13")[3] == page_status.CHECK
+    assert readme.write(MATRIX, FOLDER) == "0 of 3 files changed"
+    assert readme.drift(MATRIX, FOLDER) == ""
 
 
 def test_drift_asks_no_local_records(checkout):
     """A fresh clone and a machine with newer results give the same answer."""
-    readme.write(MATRIX)
+    readme.write(MATRIX, FOLDER)
     record, result = pair("3.13.5-trixie")
     records.save(record)
     records.save_result(result)
-    assert readme.drift(MATRIX) == ""
+    assert readme.drift(MATRIX, FOLDER) == ""
     assert load_results(checkout / "results.json") == EMPTY
 
 
 def test_drift_shows_both_files(checkout):
     """As one diff, and changes neither."""
-    text = readme.drift(MATRIX)
+    text = readme.drift(MATRIX, FOLDER)
     assert "+++ generated/results.json" in text
     assert "+++ generated/README.md" in text
     assert "-old\n" in text
@@ -407,5 +418,5 @@ def test_a_document_without_blocks_changes_no_file(checkout):
     """Not even the results."""
     (checkout / "README.md").write_text("# Kiln\n")
     with pytest.raises(ReadmeError):
-        readme.write(MATRIX)
+        readme.write(MATRIX, FOLDER)
     assert not (checkout / "results.json").exists()

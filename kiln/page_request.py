@@ -1,0 +1,75 @@
+"""One page from a template that a user names: what `invoke readme --template` does."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from kiln import history, pages, paths, readme, render, toc
+from kiln.errors import ReadmeError
+from kiln.matrix import Matrix
+from kiln.results import FILE, load_results, merge_results
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What the command's flags say."""
+
+    versions: Path
+    """The family's file; results, Dockerfiles and `templates/` are those beside it."""
+    template: Path
+    out: Path | None = None
+    """None prints the page."""
+    values: Path | None = None
+    toc: bool = True
+    """Whether tables of contents are filled."""
+
+    def write(self, matrix: Matrix) -> str:
+        """Write the page and return what to say of it, or return the page where there is no `out`."""
+        self._check()
+        text = self.page(matrix)
+        if self.out is None:
+            # Printing ends the text with a line end of its own.
+            return text.removesuffix("\n")
+        paths.write_whole(self.out, text)
+        return f"{self.out}: {len(text.encode())} bytes"
+
+    def drift(self, matrix: Matrix) -> str:
+        """Return how `out` differs from the page, empty where it does not."""
+        self._check()
+        if self.out is None:
+            raise ReadmeError("--check: nothing to compare the page with; name the file with --out")
+        held = readme.read(self.out) if self.out.exists() else ""
+        return readme.difference(held, self.page(matrix), str(self.out))
+
+    def page(self, matrix: Matrix) -> str:
+        """Return the page, its links at the commits of the Dockerfiles where git knows them."""
+        family = self.versions.absolute().parent
+        values = pages.load_values(self.values) if self.values else {}
+        results = merge_results(load_results(family / FILE), matrix)
+        commits = history.commits(family / render.FOLDER)
+        made = readme.pages(matrix, results, family, commits=commits, values=values)
+        text = made.render_file(self.template)
+        return toc.update(text, str(self.template)) if self.toc else text
+
+    def _check(self) -> None:
+        """Raise ReadmeError where the page cannot be written, or would take the place of what it is made from."""
+        if self.out is None:
+            return
+        if not self.out.parent.is_dir():
+            raise ReadmeError(f"{self.out}: there is no folder {self.out.parent}; make it first")
+        if self.out.exists() and not self.out.is_file():
+            raise ReadmeError(f"{self.out}: is no file; name one with --out, or leave it out to print the page")
+        inputs = [path for path in (self.template, self.values, self.versions) if path]
+        if self.out.resolve() in {path.resolve() for path in inputs}:
+            raise ReadmeError(f"{self.out}: the page is made from it; name another file with --out")
+
+
+def parse(template: str, out: str, values: str, versions: str, *, toc: bool) -> Request | None:
+    """Return what the command's flags ask for: nothing where they name no template."""
+    if not template:
+        if out or values or not toc:
+            raise ReadmeError("--out, --values and --no-toc are of a page; name its template with --template")
+        return None
+    return Request(
+        versions=Path(versions), template=Path(template), out=Path(out) if out else None,
+        values=Path(values) if values else None, toc=toc,
+    )  # fmt: skip
