@@ -7,6 +7,7 @@ tells them; `meta.json` has what stands in their scripts: architectures that are
 import datetime
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,15 +161,13 @@ def _check(key: str, entry: Entry, where: str) -> None:
 def _variants(key: str, entry: Entry, path: Path) -> tuple[Variant, ...]:
     found: dict[Variant, None] = {}
     for index, name in enumerate(entry.variants):
-        where = f"{path}: $[{catalog.short(key)}].variants[{index}]"
         variant = _variant(name)
-        if variant is None:
+        if variant is None or variant in found:
+            remedy = "write a variant such as trixie, slim-trixie, alpine3.23 or windows/windowsservercore-ltsc2025"
             raise ImportedError(
-                f"{where}: found {catalog.short(name)}; write a variant such as trixie, slim-trixie, alpine3.23 or "
-                "windows/windowsservercore-ltsc2025"
+                f"{path}: $[{catalog.short(key)}].variants[{index}]: found {catalog.short(name)}"
+                + (f"; {remedy}" if variant is None else " a second time; remove one")
             )
-        if variant in found:
-            raise ImportedError(f"{where}: found {catalog.short(name)} a second time; remove one")
         found[variant] = None
     if not found:
         raise ImportedError(
@@ -177,6 +176,7 @@ def _variants(key: str, entry: Entry, path: Path) -> tuple[Variant, ...]:
     return tuple(found)
 
 
+@cache
 def _variant(name: str) -> Variant | None:
     for kind, pattern in _VARIANTS:
         if match := re.fullmatch(pattern, name):

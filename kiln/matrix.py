@@ -218,9 +218,9 @@ def _excluded(rule: Exclusion, cell: tuple[str, str, str, str]) -> bool:
 
 @lru_cache(maxsize=65536)
 def _glob(value: str, glob: str) -> bool:
-    if not set(glob[:-1]) & set("*?["):
-        # Most are names and series; thousands of regular expressions would take seconds.
-        return value.startswith(glob[:-1]) if glob.endswith("*") else fnmatchcase(value, glob)
+    # Most are names and series; thousands of regular expressions would take seconds.
+    if not set(glob[:-1]) & set("*?[") and not glob.endswith(("?", "[")):
+        return value.startswith(glob[:-1]) if glob.endswith("*") else value == glob
     return fnmatchcase(value, glob)
 
 
