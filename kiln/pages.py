@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from kiln import catalog, markdown, paths
 from kiln.errors import ReadmeError
-from kiln.page_facts import Facts
+from kiln.page_model import Facts
 
 TEXTS = ("pull_containers", "copy_packages", "quick_start", "documentation", "funding", "tags")
 """The variables that are Markdown themselves, each from a template in `templates/texts/`."""
