@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from kiln.matrix import Image
-from kiln.render import epoch
+from kiln.stages import epoch
 
 ARCHIVES = "archives"
 """The folder, below a run's own, that OCI archives are written to."""
@@ -121,7 +121,7 @@ def definition(
         }
         if no_cache:
             # Its compile stage has just been made anew, by a target of its own.
-            targets[build.target]["no-cache-filter"] = ["install"] if build.on else ["python"]
+            targets[build.target]["no-cache-filter"] = ["install", "package"] if build.on else ["python"]
     return {"target": targets}
 
 

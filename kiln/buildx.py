@@ -24,8 +24,13 @@ class Buildx:
         """Prepare for targets of a definition; nothing runs yet."""
         self._command = engine.buildx("bake", "--file", definition, "--progress", "rawjson")
         self._command += ["--builder", builder] if builder else []
-        # Newer versions of buildx ask before a definition reads files outside of the folder.
-        self._env = {**os.environ, **engine.env, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        settings = {
+            # Newer versions of buildx ask before a definition reads files outside of the folder.
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+            # What a package is built on would be left behind in the engine, without a name.
+            "BUILDX_NO_DEFAULT_LOAD": "1",
+        }
+        self._env = {**os.environ, **engine.env, **settings}
         self._place = place
         self._children: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
