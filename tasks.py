@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 
 from kiln import cli
 from kiln.cli import command, out
+from kiln.errors import KilnError
 
 _GLOBS = "ids or tags, with * and ?; all images where none is given"
 _VERSIONS = "the file that describes the family"
@@ -156,6 +157,22 @@ def readme(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 
 @command(
     help={
+        "globs": _GLOBS, "json": "for machines", "versions": _VERSIONS,
+        "exit_code": "2 if an image would change, 1 if one cannot be judged",
+    }
+)  # fmt: skip
+def stale(_: Any, globs: Any, json: bool = False, exit_code: bool = False, versions: str = cli.VERSIONS) -> None:
+    """Tell which of the recorded images would change if they were built today, and why."""
+    from kiln import stale as module
+
+    verdicts = module.judge(cli.matrix(versions), globs)
+    out(module.dumps(verdicts) if json else module.table(verdicts))
+    if exit_code:
+        sys.exit(module.exit_code(verdicts))
+
+
+@command(
+    help={
         "globs": "plan, start, noop, tests; all of them where none is given", "runs": "how often each side is measured",
         "json": "a file to write the figures to", "versions": _VERSIONS,
     }
@@ -171,5 +188,61 @@ def bench(_: Any, globs: Any, runs: int = 5, json: str = "", versions: str = cli
     out(str(report))
 
 
-namespace = Collection(matrix, generate, sources, build, doctor, readme, bench)
+_OUT = "the file to write; standard output where none is given"
+_LENDER = "the family that lends lists of packages, labels and digests"
+
+
+@command(
+    name="docker-library",
+    help={
+        "source": "their versions.json", "parents": "architectures by parent image, as bashbrew tells them",
+        "meta": "what their scripts hold: arch_exclusions, latest", "out": _OUT,
+        "repository": "the repository of the images", "versions": _LENDER,
+    },
+)  # fmt: skip
+def import_docker_library(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, source: str = "", parents: str = "", meta: str = "", out: str = "",
+    repository: str = "python", versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Turn docker-library/python's files into a versions.json."""
+    from kiln import catalog, import_docker_library
+
+    if not (source and parents):
+        raise KilnError("--source and --parents are needed; name their versions.json and its parents' architectures")
+    result = import_docker_library.convert(
+        Path(source), Path(parents), Path(meta) if meta else None, catalog.load(Path(versions)), repository
+    )
+    cli.out(result.write(out))
+
+
+@command(
+    name="infra7", positional=["folder"],
+    help={
+        "folder": "a checkout of infra7ti/docker-python", "out": _OUT,
+        "default_target": "the target that tags may leave out; else as .env or the Makefile has it",
+        "repository": "the repository of the images", "versions": _LENDER,
+    },
+)  # fmt: skip
+def import_infra7(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, folder: str, out: str = "", default_target: str = "", repository: str = "infra7/python",
+    versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Turn a checkout of infra7ti/docker-python into a versions.json."""
+    from kiln import catalog, import_infra7
+
+    result = import_infra7.convert(Path(folder), catalog.load(Path(versions)), repository, default_target)
+    cli.out(result.write(out))
+
+
+@command(help={"versions": _VERSIONS})
+def library(_: Any, versions: str = cli.VERSIONS) -> None:
+    """Print the official-images library file."""
+    from kiln import history, paths, render
+    from kiln import library as module
+
+    out(module.text(cli.matrix(versions), history.commits(paths.ROOT / render.FOLDER)).removesuffix("\n"))
+
+
+namespace = Collection(matrix, generate, sources, build, doctor, readme, bench, stale, library)
 namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))
+namespace.add_collection(Collection("import", **{"docker-library": import_docker_library, "infra7": import_infra7}))

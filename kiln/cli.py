@@ -73,7 +73,7 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Any]:
 
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         lists = [name for name in ("globs", "platform") if name in names]
-        return task(body, iterable=lists, positional=[], auto_shortflags=False, **options)
+        return task(body, iterable=lists, auto_shortflags=False, **{"positional": [], **options})
 
     return decorate
 

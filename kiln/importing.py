@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from kiln import catalog, matrix, paths
+from kiln import catalog, console, matrix, paths
 from kiln.errors import ImportedError, KilnError
 from kiln.model import Artifact, Catalog, Release
 
@@ -44,7 +44,9 @@ class Result:
             raise ImportedError(f"{error}; correct it in what is imported") from None
 
     def write(self, out: str) -> str:
-        """Write the file, if one is named, and return what is for standard output."""
+        """Say the remarks, write the file, if one is named, and return what is for standard output."""
+        for remark in self.remarks:
+            console.say(remark)
         if not out:
             return self.text.removesuffix("\n")
         paths.write_whole(Path(out), self.text)
