@@ -223,7 +223,7 @@ def import_docker_library(  # noqa: PLR0913, PLR0917 - each is a flag of the com
         "repository": "the repository of the images", "versions": _LENDER,
     },
 )  # fmt: skip
-def import_infra7(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+def import_infra7(
     _: Any, folder: str, out: str = "", default_target: str = "", repository: str = "infra7/python",
     versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
