@@ -101,7 +101,8 @@ def load_values(path: Path) -> dict[str, Any]:
     Raises CatalogError for what is no object, and for a documented variable of another type.
     """
     raw = catalog.read_json(path, "name a file with --values")
-    guide = catalog.Guide(other="correct the value (docs/templates.md lists the types)")
+    remedy = "correct the value (docs/templates.md lists the types)"
+    guide = catalog.Guide(unknown=remedy, missing=remedy, other=remedy)
     values = catalog.convert(raw, dict[str, object], str(path), guide=guide)
     types = {field.name: field.type for field in msgspec.structs.fields(Facts)} | dict.fromkeys(TEXTS, str)
     for name in values.keys() & types.keys():
@@ -151,7 +152,7 @@ def _flat(error: BaseException) -> str:
     """Return an error's words on one line and not longer than a line."""
     if isinstance(error, TemplateNotFound):
         return f"no template {error.message!r} in templates/"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 

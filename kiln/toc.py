@@ -119,7 +119,8 @@ def _pairs(lines: Sequence[str], name: str) -> list[tuple[int, int]]:
     opened: int | None = None
     for index, line in enumerate(lines):
         marker = _MARKER.fullmatch(line)
-        if marker is None or index in code:
+        # What stands in a table is replaced, so a fence that begins there hides no marker.
+        if marker is None or (index in code and opened is None):
             continue
         place = f"{name}:{index + 1}"
         if marker["name"] == "te":
