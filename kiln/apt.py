@@ -127,15 +127,19 @@ def parse(text: bytes, repository: str, suite: str, packages: Sequence[str]) -> 
 
 
 def has_suite(repository: str, suite: str) -> bool:
-    """Tell whether an archive carries a suite."""
+    """Tell whether an archive carries a suite; AptError where the archive does not say."""
     config = paths.folder("apt", "host") / "apt.conf"
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as folder:
         url = f"{repository.rstrip('/')}/dists/{suite}/InRelease"
-        try:
-            process.run([HELPER, "-c", config, "download-file", url, Path(folder) / "InRelease"])
-        except CommandError:
-            return False
-    return True
+        command = [HELPER, "-c", str(config), "download-file", url, str(Path(folder) / "InRelease")]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode == 0:
+        return True
+    problem = next((line for line in done.stderr.splitlines() if line.startswith("E: ")), "E: it says nothing")
+    # A web server's answer, and that of a folder (file:, copy:).
+    if re.search(r" 40[34] |File not found|No such file", problem):
+        return False
+    raise AptError(f"{suite}: its archive does not answer; {problem.removeprefix('E: ')}")
 
 
 def address(repository: str) -> str:

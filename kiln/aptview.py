@@ -15,6 +15,8 @@ from kiln.errors import AptError, CommandError
 
 MAX_AGE = 6 * 3600
 """Seconds for which lists are taken as they are."""
+CURRENT_AGE = 900
+"""The same, where the archive's state of today is asked for."""
 # What other packages make `apt-get update` fetch beside the lists; nothing here reads it.
 _EXTRA_INDICES = (
     "CNF", "Contents-deb", "Contents-deb-legacy", "Contents-dsc", "Contents-udeb", "DEP-11", "DEP-11-icons",
@@ -34,22 +36,27 @@ class Index:
     file: Path
 
 
-def refresh(view: str, sources: str | None = None) -> None:
+def refresh(
+    view: str, sources: str | None = None, *, settings: Sequence[str] = (), current: bool = False
+) -> None:  # fmt: skip
     """Fetch the lists of a view if they are missing or old; AptError if there are none then.
 
-    A view is a set of package sources: the host's own, or `sources` in the deb822 format.
+    A view is a set of package sources: the host's own, or `sources` in the deb822 format, or what
+    `settings`, lines for apt's configuration, name. With `current`, every one of them must be had now.
     """
     folder = paths.folder("apt", view)
     stamp = folder / "updated"
     with paths.lock(f"apt-{view}"):
-        config = _configure(folder, sources)
-        if _age(stamp) < MAX_AGE:
+        config = _configure(folder, sources, settings)
+        if _age(stamp) < (CURRENT_AGE if current else MAX_AGE):
             return
+        # By itself apt ends well where it goes on with old lists.
+        mode = ["-o", "APT::Update::Error-Mode=any"] if current else []
         try:
-            process.run(["apt-get", "-c", config, "update"], log=paths.log("apt"))
+            process.run(["apt-get", "-c", config, *mode, "update"], log=paths.log("apt"))
         except CommandError as error:
             # One entry that fails (a third party's, mostly) does not matter while others answer.
-            if not _has_lists(folder):
+            if current or not _has_lists(folder):
                 raise AptError(f"apt: no package list can be had; {error}") from error
             console.say(f"apt: some package lists could not be refreshed; see {paths.log('apt')}")
         paths.write_whole(stamp, "")
@@ -81,8 +88,8 @@ def entry(kind: str, uri: str, suites: Sequence[str], keyring: Path) -> str:
     return f"Types: {kind}\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main\nSigned-By: {keyring}\n"
 
 
-def configuration(folder: Path, *, own_sources: bool) -> str:
-    """Return the apt.conf of a view that lives in `folder`."""
+def configuration(folder: Path, *, own_sources: bool, settings: Sequence[str] = ()) -> str:
+    """Return the apt.conf of a view that lives in `folder`, with `settings` at its end."""
     lines = [
         f'Dir::State::Lists "{folder}/lists";',
         f'Dir::Cache "{folder}/cache";',
@@ -102,10 +109,10 @@ def configuration(folder: Path, *, own_sources: bool) -> str:
     ]
     if own_sources:
         lines += [f'Dir::Etc::sourcelist "{folder}/kiln.sources";', 'Dir::Etc::sourceparts "-";']
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *settings]) + "\n"
 
 
-def _configure(folder: Path, sources: str | None) -> Path:
+def _configure(folder: Path, sources: str | None, settings: Sequence[str]) -> Path:
     """Write a view's configuration, and its sources if it has its own."""
     if not shutil.which("apt-get"):
         raise AptError("apt: not on this machine, and with it no Debian archive; this needs Debian")
@@ -115,7 +122,7 @@ def _configure(folder: Path, sources: str | None) -> Path:
         folder.joinpath("updated").unlink(missing_ok=True)
         paths.write_whole(folder / "kiln.sources", sources)
     config = folder / "apt.conf"
-    text = configuration(folder, own_sources=sources is not None)
+    text = configuration(folder, own_sources=sources is not None, settings=settings)
     if _text(config) != text:
         paths.write_whole(config, text)
     return config

@@ -59,6 +59,12 @@ def bootstrap(wanted: Bootstrap) -> Path:
 
 def sources(suite: str) -> list[str]:
     """Return the source lines of a suite with its updates and security fixes, as far as it has them."""
+    keyring = apt.mirrors().keyring
+    return [f"deb [signed-by={keyring}] {uri} {name} main" for uri, name in archives(suite)]
+
+
+def archives(suite: str) -> list[tuple[str, str]]:
+    """Return address and name of a suite, of its updates and of its security fixes, as far as it has them."""
     mirrors = apt.mirrors()
     found = [(mirrors.main, suite)]
     if suite not in UNSTABLE:
@@ -66,7 +72,7 @@ def sources(suite: str) -> list[str]:
             found.append((mirrors.main, f"{suite}-updates"))
         if mirrors.security and apt.has_suite(mirrors.security, f"{suite}-security"):
             found.append((mirrors.security, f"{suite}-security"))
-    return [f"deb [signed-by={mirrors.keyring}] {uri} {name} main" for uri, name in found]
+    return found
 
 
 def perl_path(tree: Path) -> list[Path]:

@@ -107,7 +107,7 @@ def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) ->
         base=base.context, base_digest=base.digest, base_created=base.created, source=str(source.path.parent),
         source_sha256=source.artifact.sha256,
     )  # fmt: skip
-    build = _build(wanted, matrix, inputs, options)
+    build = expected(wanted, matrix, inputs, options)
     return Resolved(build=build, base=base.origin, source=source.origin)
 
 
@@ -130,11 +130,12 @@ def foresee(wanted: Wanted, matrix: Matrix, options: Options, engine: Engine | N
         source=str(stored.path.parent) if stored else f"({source})",
         source_sha256=(stored.artifact if stored else release.artifacts[0]).sha256,
     )
-    build = _build(wanted, matrix, inputs, options)
+    build = expected(wanted, matrix, inputs, options)
     return Resolved(build=build, base=held.origin if held else base, source=source)
 
 
-def _build(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
+def expected(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
+    """Return the build of an image with given inputs; its Dockerfile and the commit of it are those of now."""
     dockerfile = render.dockerfile(wanted.image, matrix.catalog)
     if wanted.image.installed:
         return _package(wanted, matrix, inputs, options, dockerfile)
@@ -150,7 +151,7 @@ def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, d
     """Return the build of an image with a package, with those that it is built on: they have the same inputs."""
     mine = packages.installed(wanted.image)
     below = [image for image in (matrix.get(mine.python), matrix.get(mine.builder)) if image]
-    on = [_build(Wanted(image=image, platform=wanted.platform), matrix, inputs, options) for image in below]
+    on = [expected(Wanted(image=image, platform=wanted.platform), matrix, inputs, options) for image in below]
     return Build(
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
         quick=options.quick, dockerfile=dockerfile,
