@@ -68,14 +68,15 @@ def _proxy_env(found: Mapping[str, str]) -> str:
 def pip_conf(settings: Mapping[str, str] | None = None) -> str:
     """Return a pip configuration with this machine's index and network, or with the given settings."""
     config = configparser.RawConfigParser()
-    config["global"] = {**(_pip_list() if settings is None else settings), "disable-pip-version-check": "true"}
+    config["global"] = {**(pip_list() if settings is None else settings), "disable-pip-version-check": "true"}
     text = StringIO()
     config.write(text)
     return text.getvalue()
 
 
 @cache
-def _pip_list() -> dict[str, str]:
+def pip_list() -> dict[str, str]:
+    """Return what this machine's pip is told of index and network; it may hold credentials."""
     done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     return pip_settings(done.stdout)
 

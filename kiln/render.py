@@ -1,6 +1,5 @@
 """Dockerfiles from templates: a pure function of the family, written and compared as a whole."""
 
-import datetime
 import difflib
 import hashlib
 from collections.abc import Mapping
@@ -8,54 +7,41 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import asdict
 
-from kiln import packages, paths
+from kiln import packages, paths, stages
 from kiln.errors import RenderError
 from kiln.matrix import Image, Matrix
-from kiln.model import Artifact, Catalog, Release
+from kiln.model import Catalog
 
 FOLDER = "dockerfiles"
-_FAMILIES = {"debian": "debian", "ubuntu": "debian", "alpine": "alpine"}
 
 
 def dockerfile(image: Image, catalog: Catalog) -> str:
     """Return the text of an image's Dockerfile.
 
-    Raises RenderError where a template is broken.
+    Raises RenderError where a template is broken, or nothing is pinned that the image could be made from.
     """
     if image.installed:
         return _render("package.j2", _package_facts(image, catalog), image.id)
-    return _render("Dockerfile.j2", _facts(image, catalog), image.id)
+    if reason := stages.lack(image):
+        raise RenderError(reason)
+    template = "windows/Dockerfile.j2" if image.target.distribution == "windows" else "Dockerfile.j2"
+    return _render(template, _facts(image, catalog), image.id)
 
 
 def compile_key(image: Image, platform: str) -> str:
     """Return what decides the bytes of the compiled interpreter, as 12 hex digits.
 
-    Images that share it have a byte-identical compile stage, so that one compile serves them all.
+    Images that share it have a byte-identical compile stage, so that one compile serves them all; what
+    Windows images share is what was unpacked. Empty where nothing is pinned that they could be made from.
     """
-    return hashlib.sha256(f"{platform}\n{_stages(_compile(image))}".encode()).hexdigest()[:12]
-
-
-def epoch(release: Release) -> int:
-    """Return `SOURCE_DATE_EPOCH` of a release: midnight UTC of its day, in seconds."""
-    day = datetime.date.fromisoformat(release.released)
-    return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp())
-
-
-def configure(image: Image) -> tuple[str, ...]:
-    """Return the options of CPython's configure that every build of an image has."""
-    options = (
-        "--enable-loadable-sqlite-extensions",
-        "--enable-option-checking=fatal",
-        "--enable-shared",
-        "--with-ensurepip",
-        # Nobody embeds the static library; it costs a link and 60 MB that would be deleted.
-        "--without-static-libpython",
-        "--disable-test-modules",
-    )
-    return (*options, "--disable-gil") if image.flavour == "freethreaded" else options
+    if stages.lack(image):
+        return ""
+    windows = image.target.distribution == "windows"
+    facts = stages.unpacked(image) if windows else stages.compiled(image)
+    return hashlib.sha256(f"{platform}\n{_stages(facts)}".encode()).hexdigest()[:12]
 
 
 def files(matrix: Matrix) -> dict[str, str]:
@@ -120,46 +106,11 @@ def environment() -> Environment:
     )  # fmt: skip
 
 
-class _Compile(Struct, frozen=True, kw_only=True):
-    """What the templates know of the stages that the variants of a release share, and nothing else."""
-
-    artifact: Artifact
-    base: str
-    compile_packages: tuple[str, ...]
-    configure: tuple[str, ...]
-    distribution_family: str
-    epoch: int
-    letter: str
-    pins: tuple[str, ...]
-    series: str
-    target: str
-    untrained: tuple[str, ...]
-    url: str
-
-
-def _compile(image: Image) -> _Compile:
-    release = image.release
-    artifact = release.artifacts[0]
-    return _Compile(
-        artifact=artifact,
-        base=_base(image),
-        compile_packages=tuple(image.target.packages.compile),
-        configure=configure(image),
-        distribution_family=_FAMILIES[image.target.distribution],
-        epoch=epoch(release),
-        letter="t" if image.flavour == "freethreaded" else "",
-        pins=tuple(f"{name}=={version}" for name, version in sorted((release.pins or {}).items())),
-        series=release.series,
-        target=image.target_name,
-        untrained=tuple(sorted(image.target.training.skip)) if image.target.training else (),
-        url=release.url(artifact),
-    )
-
-
 @lru_cache(maxsize=1024)
-def _stages(facts: _Compile) -> str:
+def _stages(facts: stages.Compile | stages.Unpack) -> str:
     """Return the compile stage and those before it: asked for by each variant and each platform."""
-    return _render("compile.j2", asdict(facts), facts.target)
+    template = "compile.j2" if isinstance(facts, stages.Compile) else "windows/unpack.j2"
+    return _render(template, asdict(facts), facts.target)
 
 
 def _render(template: str, facts: Mapping[str, object], name: str) -> str:
@@ -175,12 +126,14 @@ def _facts(image: Image, catalog: Catalog) -> dict[str, object]:
     """Return what the templates know of an image."""
     release, target = image.release, image.target
     extra = target.packages.full if image.variant == "full" else []
+    windows = target.distribution == "windows"
+    shared = stages.unpacked(image, catalog) if windows else stages.compiled(image)
     return {
         "description": catalog.variants[image.variant].description,
-        "distribution_family": _FAMILIES[target.distribution],
+        "distribution_family": stages.FAMILIES[target.distribution],
         "labels": labels(image, catalog),
         "packages": sorted({*target.packages.runtime, *extra}),
-        "stages": _stages(_compile(image)),
+        "stages": _stages(shared),
         "target": image.target_name,
         "title": f"Python {image.python} on {target.title}, {image.variant}",
         "variant": image.variant,
@@ -194,15 +147,10 @@ def _package_facts(image: Image, catalog: Catalog) -> dict[str, object]:
     release = next(one for one in catalog.releases if one.version == found["python_version"])
     return {
         **found,
-        "distribution_family": _FAMILIES[image.target.distribution],
-        "epoch": epoch(release),
+        "distribution_family": stages.FAMILIES[image.target.distribution],
+        "epoch": stages.epoch(release),
         "labels": packages.labels(image),
     }
-
-
-def _base(image: Image) -> str:
-    base = image.target.base
-    return base.image if base.digest is UNSET else f"{base.image}@{base.digest}"
 
 
 def labels(image: Image, catalog: Catalog) -> dict[str, str]:
@@ -214,6 +162,8 @@ def labels(image: Image, catalog: Catalog) -> dict[str, str]:
     }
     if image.target.base.digest is not UNSET:
         known["org.opencontainers.image.base.digest"] = image.target.base.digest
+    if image.target.distribution == "windows":
+        known["org.opencontainers.image.description"] = "Python as python.org builds it, put into an image by Kiln"
     if image.installed:
         known |= {**packages.labels(image), "org.opencontainers.image.version": image.installed.version}
     return dict(sorted({**catalog.labels, **known}.items()))

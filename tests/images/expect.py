@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from kiln import render
+from kiln import render, stages
 from kiln.matrix import Image
 from kiln.model import Catalog
 
@@ -117,7 +117,7 @@ def commands(image: Image) -> dict[str, str]:
 
 def configure(image: Image, *, quick: bool) -> set[str]:
     """Return the options that an image's Python was configured with."""
-    return {*render.configure(image), *([] if quick else ["--enable-optimizations", "--with-lto"])}
+    return {*stages.configure(image), *([] if quick else ["--enable-optimizations", "--with-lto"])}
 
 
 def labels(image: Image, catalog: Catalog) -> dict[str, str]:

@@ -1,0 +1,147 @@
+"""What the templates know of the stages that images share: the compile, or Windows' unpacked installer."""
+
+import datetime
+
+from msgspec import UNSET, Struct, structs
+
+from kiln.errors import RenderError
+from kiln.matrix import Image
+from kiln.model import Artifact, BaseImage, Catalog, Release, Target
+
+FAMILIES = {"debian": "debian", "ubuntu": "debian", "alpine": "alpine", "windows": "debian"}
+"""By distribution, the templates that install packages; Windows images are unpacked on Debian."""
+
+
+class Compile(Struct, frozen=True, kw_only=True):
+    """What the templates know of the stages that the variants of a release share, and nothing else."""
+
+    artifact: Artifact
+    base: str
+    compile_packages: tuple[str, ...]
+    configure: tuple[str, ...]
+    distribution_family: str
+    epoch: int
+    letter: str
+    pins: tuple[str, ...]
+    series: str
+    target: str
+    untrained: tuple[tuple[str, str], ...]
+    """Tests that optimisation does not learn from, with the reason."""
+    url: str
+
+
+class Unpack(Struct, frozen=True, kw_only=True):
+    """What the templates know of the stages that the Windows images of a release share, and of their base."""
+
+    artifact: Artifact
+    base: str
+    epoch: int
+    pins: tuple[str, ...]
+    series: str
+    target: str
+    """The Debian target that the tools run on."""
+    tools: str
+    """The base of that target."""
+    url: str
+
+
+def compiled(image: Image) -> Compile:
+    """Return what the templates know of an image's compile."""
+    release = image.release
+    artifact = release.artifacts[0]
+    return Compile(
+        artifact=artifact,
+        base=reference(image.target.base),
+        compile_packages=tuple(image.target.packages.compile),
+        configure=configure(image),
+        distribution_family=FAMILIES[image.target.distribution],
+        epoch=epoch(release),
+        letter="t" if image.flavour == "freethreaded" else "",
+        pins=pins(release),
+        series=release.series,
+        target=image.target_name,
+        untrained=tuple(sorted(image.target.training.skip.items())) if image.target.training else (),
+        url=release.url(artifact),
+    )
+
+
+def unpacked(image: Image, catalog: Catalog | None = None) -> Unpack:
+    """Return what the templates know of a Windows image's first stages; without a catalog, what decides their result.
+
+    Raises RenderError where the family has no Debian target to unpack it on.
+    """
+    release = made_from(image)
+    artifact = release.artifacts[0]
+    name, target = tools(image, catalog) if catalog else ("", None)
+    return Unpack(
+        artifact=artifact,
+        base=reference(image.target.base) if catalog else "",
+        epoch=epoch(release),
+        pins=pins(release),
+        series=release.series,
+        target=name,
+        tools=reference(target.base) if target else "",
+        url=release.url(artifact),
+    )
+
+
+def tools(image: Image, catalog: Catalog) -> tuple[str, Target]:
+    """Return the Debian target that a Windows image is unpacked on: the release's first, or the family's.
+
+    Raises RenderError where there is none.
+    """
+    names = [*image.release.targets, *catalog.targets]
+    found = next((name for name in names if catalog.targets[name].distribution == "debian"), None)
+    if found is None:
+        raise RenderError(f"versions.json: $.targets: {image.id} is unpacked on Debian; add a Debian target")
+    return found, catalog.targets[found]
+
+
+def made_from(image: Image) -> Release:
+    """Return an image's release, its artifacts being those that the image is made from: for Windows, the installer."""
+    release = image.release
+    if image.target.distribution != "windows":
+        return release
+    return structs.replace(release, artifacts=[release.windows] if release.windows else [])
+
+
+def lack(image: Image) -> str:
+    """Return why an image can be listed but not built, and what to do; nothing where all is pinned."""
+    where = f"versions.json: release {image.release.version}"
+    if image.target.distribution != "windows":
+        remedy = "no source is pinned; add file and sha256 of its tarball to `artifacts` to build it"
+        return "" if image.release.artifacts else f"{where}: {remedy}"
+    if image.flavour != "default":
+        return f"{where}: free-threaded Windows images are not made; exclude {image.id} in $.exclusions"
+    remedy = f"no installer is pinned; add file and sha256 of {image.release.installer} as `windows` to build it"
+    return "" if image.release.windows else f"{where}: {remedy}"
+
+
+def epoch(release: Release) -> int:
+    """Return `SOURCE_DATE_EPOCH` of a release: midnight UTC of its day, in seconds."""
+    day = datetime.date.fromisoformat(release.released)
+    return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp())
+
+
+def pins(release: Release) -> tuple[str, ...]:
+    """Return what pip is told to install in place of what ensurepip brings."""
+    return tuple(f"{name}=={version}" for name, version in sorted((release.pins or {}).items()))
+
+
+def configure(image: Image) -> tuple[str, ...]:
+    """Return the options of CPython's configure that every build of an image has."""
+    options = (
+        "--enable-loadable-sqlite-extensions",
+        "--enable-option-checking=fatal",
+        "--enable-shared",
+        "--with-ensurepip",
+        # Nobody embeds the static library; it costs a link and 60 MB that would be deleted.
+        "--without-static-libpython",
+        "--disable-test-modules",
+    )
+    return (*options, "--disable-gil") if image.flavour == "freethreaded" else options
+
+
+def reference(base: BaseImage) -> str:
+    """Return a base as `FROM` takes it, pinned where it has a digest."""
+    return base.image if base.digest is UNSET else f"{base.image}@{base.digest}"
