@@ -35,6 +35,8 @@ def _problems(name: str, package: Package, catalog: Catalog) -> Iterator[tuple[s
         yield from _requirement(f".requirements[{index}]", text)
     for index, text in enumerate(package.versions):
         yield from _version(f".versions[{index}]", text)
+    for index, text in enumerate(package.yanked or []):
+        yield from _version(f".yanked[{index}]", text)
     yield from _references(package, catalog)
     yield from _words(package)
 

@@ -197,6 +197,8 @@ class Package(Entry, frozen=True):
     """The platforms to build, of those that the Python images have; all of these if not given."""
     keep: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
     """How many of the newest versions `invoke update` keeps; without it, it changes nothing here."""
+    yanked: list[str] | UnsetType = UNSET
+    """Versions that the index was seen to have yanked; `invoke update` keeps this list and takes none of them again."""
     port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
     """The port that the container listens on."""
     environment: dict[str, str] | UnsetType = UNSET
