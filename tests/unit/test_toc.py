@@ -55,7 +55,7 @@ def test_levels_are_indented():
         ("👩‍💻 Work", "-work"),
         (":rocket: Launch", "rocket-launch"),
         ("Привет Мир", "привет-мир"),
-        ("Ünïcode ＡＢ ß", "ünïcode-ａｂ-ß"),
+        ("Ünïcode ÆØ ß", "ünïcode-æø-ß"),
         ("हिन्दी", "हिन्दी"),
         ("中文　标题", "中文标题"),
         ("x² ½ Ⅷ ٣ Ⓐ", "x--ⅷ-٣-ⓐ"),
@@ -131,9 +131,8 @@ def test_labels_show_the_text_as_it_is():
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]) | st.just(" "), min_size=1))
 def test_every_heading_can_be_labelled(text):
     """The table shows any text as the heading does."""
-    (shown,) = toc.headings(f"<h2>{text.replace('&', '&amp;').replace('<', '&lt;')}</h2>\n") or [None]
-    if shown is not None:
-        (line,) = toc._entries([shown])
+    document = f"<h2>{text.replace('&', '&amp;').replace('<', '&lt;')}</h2>\n"
+    for shown, line in zip(toc.headings(document), entries(document), strict=True):
         link = MarkdownIt("commonmark").enable("strikethrough").parseInline(line.removeprefix("   * "))[0].children
         assert (link[0].type, link[-1].type) == ("link_open", "link_close")
         assert {token.type for token in link[1:-1]} <= {"text", "text_special"}
