@@ -48,10 +48,11 @@ def generate(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
 )  # fmt: skip
 def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str = cli.VERSIONS) -> None:
     """Fetch the source tarballs of a selection."""
+    from kiln import parts
     from kiln import sources as module
 
     family = cli.matrix(versions)
-    releases = {image.release.version: image.release for image in family.select(globs or ["*"])}.values()
+    releases = parts.releases(family.select(globs or ["*"]))
     origins, folder = family.catalog.sources, cli.folder(sources)
     if into:
         found = module.carry(releases, origins, Path(into), folder=folder)
@@ -164,11 +165,12 @@ def readme(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 def stale(_: Any, globs: Any, json: bool = False, exit_code: bool = False, versions: str = cli.VERSIONS) -> None:
     """Tell which of the recorded images would change if they were built today, and why."""
     from kiln import stale as module
+    from kiln import verdicts
 
-    verdicts = module.judge(cli.matrix(versions), globs)
-    out(module.dumps(verdicts) if json else module.table(verdicts))
+    found = module.judge(cli.matrix(versions), globs)
+    out(verdicts.dumps(found) if json else verdicts.table(found))
     if exit_code:
-        sys.exit(module.exit_code(verdicts))
+        sys.exit(verdicts.exit_code(found))
 
 
 @command(
@@ -243,6 +245,50 @@ def library(_: Any, versions: str = cli.VERSIONS) -> None:
     out(module.text(cli.matrix(versions), history.commits(paths.ROOT / render.FOLDER)).removesuffix("\n"))
 
 
-namespace = Collection(matrix, generate, sources, build, doctor, readme, bench, stale, library)
+@command(
+    help={
+        "globs": "packages; all of them where none is given", "check": "exit 1 where a lock is missing or does not fit",
+        "upgrade": "resolve anew what is locked already", "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, versions: str = cli.VERSIONS) -> None:
+    """Lock what packages need, with hashes, for each version on each series of Python."""
+    from kiln import lock as module
+
+    family = cli.matrix(versions)
+    if check:
+        summary, failures = "", module.check(family)
+    else:
+        summary, failures = module.write(family, globs, upgrade=upgrade)
+    out("\n".join(filter(None, [*failures, summary])))
+    if failures:
+        sys.exit(1)
+
+
+@command(
+    help={
+        "globs": "packages, and python for its releases; all of them where none is given",
+        "write": "write the file; without it, only the difference is shown",
+        "exit_code": "exit 2 where there is something new",
+        "allow_removal": "believe answers that lack what was there before",
+        "python_org": "a mirror of python.org's API and files; python.org itself if not given", "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def update(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, globs: Any, write: bool = False, exit_code: bool = False, allow_removal: bool = False,
+    python_org: str = "", versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Ask the index and python.org for new versions; show what versions.json becomes, and write it."""
+    from kiln import update as module
+
+    found = module.run(Path(versions), globs, removal=allow_removal, home=python_org)
+    if write and found.changed:
+        found.write()
+    out(found.report(written=write))
+    if exit_code and found.changed:
+        sys.exit(2)
+
+
+namespace = Collection(matrix, generate, sources, build, doctor, readme, bench, stale, library, lock, update)
 namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))
 namespace.add_collection(Collection("import", **{"docker-library": import_docker_library, "infra7": import_infra7}))

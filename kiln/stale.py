@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from kiln import bases, candidates, container, contents, plan, records, registry
@@ -17,32 +15,9 @@ from kiln.errors import BaseError, EngineError, KilnError, SelectionError
 from kiln.matrix import Image, Matrix
 from kiln.plan import Options, Wanted
 from kiln.records import Record
+from kiln.verdicts import Change, Verdict
 
 _JOBS = 4
-
-
-class Change(Struct, frozen=True, kw_only=True):
-    """A package that a build would install in another version."""
-
-    name: str
-    old: str
-    new: str
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """What a build of one image would change today."""
-
-    id: str
-    platform: str
-    reference: str
-    """What `docker run` takes for it."""
-    built: str
-    """When, in UTC."""
-    state: Literal["fresh", "stale", "unknown"]
-    packages: tuple[Change, ...] = ()
-    """Sorted by name."""
-    reasons: tuple[str, ...] = ()
-    """What else would change, or why the image cannot be judged."""
 
 
 class Subject(Struct, frozen=True, kw_only=True):
@@ -91,45 +66,6 @@ def changes(inside: Contents, base: dict[str, str] | None, newest: dict[str, str
         if change:
             found.append(Change(name=package.name, old=package.version, new=new))
     return tuple(sorted(found, key=lambda change: change.name))
-
-
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts for people: a line for each image, and below it what would change."""
-    width = max(len(one.id) for one in verdicts)
-    platform = max(len(one.platform) for one in verdicts)
-    lines = []
-    for one in verdicts:
-        count = f" ({_count(len(one.packages), 'package')})" if one.packages else ""
-        lines.append(f"{one.id:<{width}}  {one.platform:<{platform}}  {one.state}{count}")
-        lines += [f"    {change.name}: {change.old} -> {change.new}" for change in one.packages]
-        lines += [f"    {reason}" for reason in one.reasons]
-    return "\n".join([*lines, "", _summary(verdicts)])
-
-
-def dumps(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts for machines."""
-    return msgspec.json.format(msgspec.json.encode(verdicts), indent=2).decode()
-
-
-def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """Return what `--exit-code` gives: 2 if an image is stale, else 1 if one cannot be judged, else 0."""
-    states = {one.state for one in verdicts}
-    return 2 if "stale" in states else 1 if "unknown" in states else 0
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}{'' if number == 1 else 's'}"
-
-
-def _summary(verdicts: Sequence[Verdict]) -> str:
-    """Return what the verdicts come to."""
-    stale = sum(one.state == "stale" for one in verdicts)
-    unknown = sum(one.state == "unknown" for one in verdicts)
-    total = _count(len(verdicts), "image")
-    text = f"nothing to do: of {total} none would change"
-    if stale:
-        text = f"{stale} of {total} would change if built today; `invoke build --no-cache ID` takes newer packages"
-    return f"{text}; {unknown} cannot be judged" if unknown else text
 
 
 def _recorded(matrix: Matrix, globs: Sequence[str]) -> list[tuple[Image, Record]]:
