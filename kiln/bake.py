@@ -36,6 +36,12 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The artifact's digest, 64 hex digits."""
     revision: str = ""
     """The commit of the Dockerfile, or empty outside a git checkout."""
+    tools: str = ""
+    """For Windows: the Linux system that unpacks the installer, as a bake context."""
+    tools_digest: str = ""
+    """`sha256:...` of that system's manifest or index."""
+    os_version: str = ""
+    """For Windows: the release of it that the base is, `10.0.26100.1`."""
 
 
 class Build(Struct, frozen=True, kw_only=True):
@@ -68,9 +74,15 @@ class Build(Struct, frozen=True, kw_only=True):
         return re.sub(r"[^A-Za-z0-9_-]", "_", f"{self.image.id}-{slug(self.platform)}")
 
     @property
+    def shared_stage(self) -> str:
+        """Return the stage that images of one compile key share."""
+        return "unpack" if self.inputs.tools else "compile"
+
+    @property
     def compile_target(self) -> str:
         """Return the bake target of the compile stage, which images of one compile key share."""
-        return f"compile-{self.compile_key}-{self.inputs.source_sha256[:12]}{'-quick' if self.quick else ''}"
+        source = self.inputs.source_sha256[:12]
+        return f"{self.shared_stage}-{self.compile_key}-{source}{'-quick' if self.quick else ''}"
 
     @property
     def digest(self) -> str:
@@ -82,6 +94,8 @@ class Build(Struct, frozen=True, kw_only=True):
             self.dockerfile, self.platform, self.inputs.base_digest, self.inputs.source_sha256,
             self.inputs.revision, self.quick,
         ]  # fmt: skip
+        if self.inputs.tools:
+            facts.append(self.inputs.tools_digest)
         if self.on:
             mine = self.image.installed.version if self.image.installed else ""
             facts += [mine, self.context_digest, [one.digest for one in self.on]]
@@ -106,7 +120,7 @@ def definition(
     for build in with_parents(builds):
         common = _common(build, folder, secrets)
         if not build.on:
-            compiled = {**common, "target": "compile", "output": ["type=cacheonly"]}
+            compiled = {**common, "target": build.shared_stage, "output": ["type=cacheonly"]}
             targets.setdefault(build.compile_target, {**compiled, "no-cache": True} if no_cache else compiled)
         name = reference(build, native)
         # The exporter takes newer times back to this one in every layer. The release's day would
@@ -159,9 +173,10 @@ def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str,
         "PYTHON_SHA256": build.inputs.source_sha256,
         "SOURCE_DATE_EPOCH": str(epoch(build.image.release)),
     }
+    contexts = {"base": build.inputs.base, "source": build.inputs.source}
     return {
         "context": str(dockerfile_folder(build, folder)),
-        "contexts": {"base": build.inputs.base, "source": build.inputs.source},
+        "contexts": contexts | ({"tools": build.inputs.tools} if build.inputs.tools else {}),
         "args": {**arguments, "QUICK": "1"} if build.quick else arguments,
         **_always(build, secrets),
     }

@@ -61,6 +61,8 @@ class Base:
     """Where it is from, for people."""
     created: int
     """When it was made, in seconds since 1970; none of its files is newer."""
+    os_version: str = ""
+    """Of a Windows base, the release that a host has to have, too: `10.0.26100.1`."""
 
 
 def resolve(target: Target, platform: str, *, engine: registry.Client) -> Base:
@@ -146,7 +148,10 @@ def _system(target: Target, platform: str) -> debian.System:
 
 def _pulled(image: str, found: registry.Found) -> Base:
     context = f"docker-image://{image}@{found.digest}"
-    return Base(context=context, digest=found.digest, name=image, origin="registry", created=found.created)
+    return Base(
+        context=context, digest=found.digest, name=image, origin="registry", created=found.created,
+        os_version=found.os_version,
+    )  # fmt: skip
 
 
 def _bootstrapped(target: Target, layout: Path) -> Base:

@@ -16,6 +16,7 @@ from kiln.bake import Build
 from kiln.buildx import Buildx
 from kiln.engine import Engine
 from kiln.errors import BuildError, KilnError
+from kiln.os_version import set_os_version
 from kiln.plan import Options, Resolved
 from kiln.progress import Board
 from kiln.records import Record
@@ -169,6 +170,8 @@ class _Runner:
         """Hand the archive to the engine, and return the record of what it holds."""
         build = one.build
         archive = bake.archive(build, self._folder)
+        if build.inputs.os_version:
+            set_os_version(archive, build.inputs.os_version)
         image = oci.images(archive)[0]
         process.run(self._engine.docker("load", "--quiet", "--input", str(archive)), env=self._engine.env)
         reference = bake.reference(build, self._engine.platform)

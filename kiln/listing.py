@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kiln import bases, render, sources
+from kiln import bases, render, sources, stages
 from kiln import engine as engines
 from kiln.matrix import Image, Matrix
 
@@ -12,13 +12,13 @@ from kiln.matrix import Image, Matrix
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
     """Return a mapping for each image: id, tags, platforms, compile keys, origins of its parts."""
     engine = engines.seen()
-    origins: dict[str, str | None] = {}
+    origins: dict[tuple[str, bool], str | None] = {}
     found: dict[tuple[str, str], str | None] = {}
     listed = []
     for image in images:
-        version = image.release.version
-        if version not in origins:
-            origins[version] = sources.available(image.release, matrix.catalog.sources, folder=folder)
+        source = image.release.version, image.target.distribution == "windows"
+        if source not in origins:
+            origins[source] = sources.available(stages.made_from(image), matrix.catalog.sources, folder=folder)
         for platform in image.platforms:
             key = image.target_name, platform
             if key not in found:
@@ -32,8 +32,9 @@ def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[d
                 "dockerfile": f"{render.FOLDER}/{image.folder}/Dockerfile",
                 "tags": {"specific": list(image.tags.specific), "shared": list(image.tags.shared)},
                 "platforms": list(image.platforms),
-                "compile_keys": {p: render.compile_key(image, p) for p in image.platforms},
-                "sources": origins[version],
+                "compile_keys": {p: render.compile_key(image, p) or None for p in image.platforms},
+                "pinned": not stages.lack(image),
+                "sources": origins[source],
                 "bases": {p: found[image.target_name, p] for p in image.platforms},
             }
         )
@@ -48,9 +49,9 @@ def table(listed: list[dict[str, Any]]) -> str:
         lines.append(
             (
                 row["id"],
-                next(iter(row["compile_keys"].values())),
+                next(iter(row["compile_keys"].values())) or "-",
                 ",".join(_here(p, row["bases"][p]) for p in row["platforms"]),
-                "yes" if row["sources"] else "no",
+                ("yes" if row["sources"] else "no") if row["pinned"] else "no source is pinned",
                 "yes" if any(row["bases"].values()) else "no",
                 " ".join(tags),
             )

@@ -34,6 +34,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     architecture: str
     os: str
+    os_version: str = msgspec.field(default="", name="os.version")
+    """Of Windows, which images of several releases there are for: `10.0.26100.1`."""
     variant: str = ""
 
     def __str__(self) -> str:
@@ -76,6 +78,7 @@ class _Config(msgspec.Struct, kw_only=True):
     architecture: str
     os: str
     variant: str = ""
+    os_version: str = msgspec.field(default="", name="os.version")
     created: datetime.datetime | None = None
     config: _Settings = msgspec.field(default_factory=_Settings)
 
@@ -226,7 +229,7 @@ def _image(layout: _Layout, leaf: Descriptor) -> Image:
     manifest = layout.load(_blob(leaf), Manifest)
     config = layout.load(_blob(manifest.config), _Config)
     return Image(
-        platform=str(Platform(os=config.os, architecture=config.architecture, variant=config.variant)),
+        platform=str(_platform(config)),
         digest=leaf.digest,
         size=manifest.config.size + sum(layer.size for layer in manifest.layers),
         labels=config.config.labels or {},
@@ -234,9 +237,19 @@ def _image(layout: _Layout, leaf: Descriptor) -> Image:
     )
 
 
+def _platform(config: _Config) -> Platform:
+    return Platform(
+        architecture=config.architecture, os=config.os, os_version=config.os_version, variant=config.variant
+    )  # fmt: skip
+
+
 def _with_platform(layout: _Layout, leaf: Descriptor) -> Descriptor:
     """Return the descriptor with its platform, and without the name that its own layout gave it."""
-    platform = leaf.platform or parse_platform(_image(layout, leaf).platform)
+    platform = leaf.platform
+    # Engines write no release of Windows there, by which a host chooses among several.
+    if platform is None or platform.os == "windows":
+        config = layout.load(_blob(layout.load(_blob(leaf), Manifest).config), _Config)
+        platform = _platform(config)
     kept = {key: value for key, value in leaf.annotations.items() if key.startswith(_REFERENCE)}
     return msgspec.structs.replace(leaf, platform=platform, annotations=kept)
 
@@ -255,7 +268,9 @@ def _copy(layout: _Layout, leaf: Descriptor, folder: Path) -> None:
 
 
 def _refuse_twins(folder: Path, leaves: Iterable[Descriptor]) -> None:
-    platforms = [str(leaf.platform) for leaf in leaves if not _attests(leaf)]
+    found = [leaf.platform for leaf in leaves if leaf.platform and not _attests(leaf)]
+    # Of one Windows platform there are images for several releases.
+    platforms = [f"{platform} {platform.os_version}".rstrip() for platform in found]
     twins = {platform for platform in platforms if platforms.count(platform) > 1}
     if twins:
         raise BuildError(f"{folder}: two images for {', '.join(sorted(twins))}; give one layout per platform")

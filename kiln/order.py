@@ -116,7 +116,8 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
 
 def _how_to_run(outcomes: Sequence[Outcome], engine: Engine) -> list[str]:
     """Return what to type next, for the first image that was built."""
-    record = next((one.record for one in outcomes if one.record is not None), None)
+    built = [one.record for one in outcomes if one.record is not None]
+    record = next((one for one in built if one.platform in engine.platforms), None)
     if record is None:
         return []
     prefix = engine.shell

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, packages, paths, render, sources
+from kiln import bases, packages, parts, paths, render, sources
 from kiln.bake import Build, Inputs
 from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
 from kiln.matrix import Image, Matrix, newest_stable
+from kiln.parts import Parts
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -39,20 +40,31 @@ class Options(Struct, frozen=True, kw_only=True):
 def choose(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str) -> list[Wanted]:
     """Return the builds that globs and platforms (`all`, or none for the engine's own) select.
 
-    An image that a glob finds is left out where it has none of the platforms. Raises SelectionError
-    where nothing is left, or a platform is offered by none of the images.
+    An image that a glob finds is left out where it has none of the platforms. A glob that finds
+    Windows images alone asks for them, for no engine that builds has their platform. Raises
+    SelectionError where nothing is left, or a platform is offered by none of the images.
     """
     images = matrix.select(globs)
     every = list(dict.fromkeys(platform for image in images for platform in image.platforms))
+    asked = set() if platforms else {image.id for glob in globs for image in _only_windows(matrix.select([glob]))}
     wanted = every if list(platforms) == ["all"] else list(dict.fromkeys(platforms)) or [native]
-    for platform in wanted:
+    for platform in wanted if len(asked) < len(images) else ():
         if platform not in every:
             names = images[0].id if len(images) == 1 else f"none of {len(images)} images"
             raise SelectionError(
                 f"{names} {'is not' if len(images) == 1 else 'is'} offered for {platform}; "
                 f"there is {', '.join(every)} (versions.json: platforms)"
             )
-    return [Wanted(image=image, platform=p) for image in images for p in wanted if p in image.platforms]
+    return [
+        Wanted(image=image, platform=p)
+        for image in images
+        for p in (image.platforms if image.id in asked else wanted)
+        if p in image.platforms
+    ]
+
+
+def _only_windows(images: Sequence[Image]) -> Sequence[Image]:
+    return images if all(image.target.distribution == "windows" for image in images) else ()
 
 
 def default(matrix: Matrix, platform: str, folder: Path | None, engine: Engine | None) -> tuple[Image, str]:
@@ -100,15 +112,8 @@ def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) ->
 
     Raises KilnError where one of them cannot be had.
     """
-    image = wanted.image
-    source = sources.fetch(image.release, matrix.catalog.sources, folder=options.sources)
-    base = bases.resolve(image.target, wanted.platform, engine=engine)
-    inputs = Inputs(
-        base=base.context, base_digest=base.digest, base_created=base.created, source=str(source.path.parent),
-        source_sha256=source.artifact.sha256,
-    )  # fmt: skip
-    build = expected(wanted, matrix, inputs, options)
-    return Resolved(build=build, base=base.origin, source=source.origin)
+    found = parts.gather(wanted.image, wanted.platform, matrix.catalog, engine, options.sources)
+    return _resolved(wanted, matrix, found, options)
 
 
 def foresee(wanted: Wanted, matrix: Matrix, options: Options, engine: Engine | None) -> Resolved:
@@ -116,22 +121,14 @@ def foresee(wanted: Wanted, matrix: Matrix, options: Options, engine: Engine | N
 
     What is not here yet is named in words. Raises KilnError where it cannot be had.
     """
-    image, release = wanted.image, wanted.image.release
-    source = sources.available(release, matrix.catalog.sources, folder=options.sources)
-    base = bases.available(image.target, wanted.platform, engine=engine)
-    if not source or not base:
-        lacks = "no sources" if not source else f"no base image for {image.target.title} on {wanted.platform}"
-        raise SelectionError(f"{image.id}: {lacks} to be had from here; see `invoke doctor`")
-    stored, held = sources.stored(release), bases.at_hand(image.target, wanted.platform)
-    inputs = Inputs(
-        base=held.context if held else f"({base})",
-        base_digest=held.digest if held else "(known when the build starts)",
-        base_created=held.created if held else 0,
-        source=str(stored.path.parent) if stored else f"({source})",
-        source_sha256=(stored.artifact if stored else release.artifacts[0]).sha256,
-    )
-    build = expected(wanted, matrix, inputs, options)
-    return Resolved(build=build, base=held.origin if held else base, source=source)
+    found = parts.foresee(wanted.image, wanted.platform, matrix.catalog, engine, options.sources)
+    return _resolved(wanted, matrix, found, options)
+
+
+def _resolved(wanted: Wanted, matrix: Matrix, found: Parts, options: Options) -> Resolved:
+    return Resolved(
+        build=expected(wanted, matrix, found.inputs, options), base=found.base, source=found.source
+    )  # fmt: skip
 
 
 def expected(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
@@ -169,7 +166,8 @@ def resolve_all(
     # What cannot be had for one image is not asked for again for the next.
     missing: dict[object, str] = {}
     for one in wanted:
-        keys = one.image.release.version, (one.image.target_name, one.platform)
+        windows = one.image.target.distribution == "windows"
+        keys = (one.image.release.version, windows), (one.image.target_name, one.platform)
         reason = next((missing[key] for key in keys if key in missing), None)
         if reason is None:
             try:

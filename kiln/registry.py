@@ -36,6 +36,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     created: int = 0
     """When the newest of its platforms was made, in seconds since 1970."""
+    os_version: str = ""
+    """Of a Windows image, the release of it."""
     reason: str = ""
 
 
@@ -88,7 +90,8 @@ def parse(text: str, now: float) -> Found:
     images = answer["image"] if "created" not in answer["image"] else {"": answer["image"]}
     made = [datetime.datetime.fromisoformat(image["created"]) for image in images.values() if image.get("created")]
     created = max((int(day.timestamp()) for day in made), default=0)
-    return Found(at=now, digest=answer["manifest"]["digest"], created=created)
+    version = next((image["os.version"] for image in images.values() if image.get("os.version")), "")
+    return Found(at=now, digest=answer["manifest"]["digest"], created=created, os_version=version)
 
 
 def _file() -> Path:

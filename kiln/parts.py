@@ -1,0 +1,96 @@
+"""The parts of a build: its source, its base, and for Windows the system that unpacks it. Fetched, or foreseen."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from kiln import bases, sources, stages
+from kiln import engine as engines
+from kiln.bake import Inputs
+from kiln.bases import Base
+from kiln.engine import Engine
+from kiln.errors import SelectionError, SourceError
+from kiln.matrix import Image
+from kiln.model import Catalog, Release, Target
+
+LATER = "(known when the build starts)"
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What a build is made from, and where base and source come from, for people."""
+
+    inputs: Inputs
+    base: str
+    source: str
+
+
+def made_from(image: Image) -> Release:
+    """Return an image's release with the artifacts that it is made from.
+
+    Raises SourceError, with what to add, where nothing is pinned.
+    """
+    if reason := stages.lack(image):
+        raise SourceError(reason)
+    return stages.made_from(image)
+
+
+def releases(images: Iterable[Image]) -> list[Release]:
+    """Return what images are made from, each once.
+
+    Raises SourceError, with what to add, where nothing is pinned for one.
+    """
+    found = {(image.release.version, image.target.distribution == "windows"): image for image in images}
+    return [made_from(image) for image in found.values()]
+
+
+def gather(image: Image, platform: str, catalog: Catalog, engine: Engine, folder: Path | None) -> Parts:
+    """Return the parts of a build, fetched or made now; `folder` is one of tarballs.
+
+    Raises KilnError where one of them cannot be had.
+    """
+    source = sources.fetch(made_from(image), catalog.sources, folder=folder)
+    base = bases.resolve(image.target, platform, engine=engine)
+    inputs = Inputs(
+        base=base.context, base_digest=base.digest, base_created=base.created, os_version=base.os_version,
+        source=str(source.path.parent), source_sha256=source.artifact.sha256,
+    )  # fmt: skip
+    if image.target.distribution == "windows":
+        tools = bases.resolve(stages.tools(image, catalog)[1], engine.platform, engine=engine)
+        inputs = structs.replace(inputs, tools=tools.context, tools_digest=tools.digest)
+    return Parts(inputs=inputs, base=base.origin, source=source.origin)
+
+
+def foresee(image: Image, platform: str, catalog: Catalog, engine: Engine | None, folder: Path | None) -> Parts:
+    """Return the parts as `gather` would, without fetching or making anything.
+
+    What is not here yet is named in words. Raises KilnError where it cannot be had.
+    """
+    release = made_from(image)
+    source = sources.available(release, catalog.sources, folder=folder)
+    base = bases.available(image.target, platform, engine=engine)
+    if not source or not base:
+        lacks = "no sources" if not source else f"no base image for {image.target.title} on {platform}"
+        raise SelectionError(f"{image.id}: {lacks} to be had from here; see `invoke doctor`")
+    stored, held = sources.stored(release), bases.at_hand(image.target, platform)
+    inputs = Inputs(
+        base=held.context if held else f"({base})",
+        base_digest=held.digest if held else LATER,
+        base_created=held.created if held else 0,
+        source=str(stored.path.parent) if stored else f"({source})",
+        source_sha256=(stored.artifact if stored else release.artifacts[0]).sha256,
+    )
+    if image.target.distribution == "windows":
+        tools = _tools(image, stages.tools(image, catalog)[1], engine)
+        inputs = structs.replace(inputs, tools=tools.context, tools_digest=tools.digest)
+    return Parts(inputs=inputs, base=held.origin if held else base, source=source)
+
+
+def _tools(image: Image, target: Target, engine: Engine | None) -> Base:
+    """Return the base that unpacks a Windows image, as far as it is known."""
+    native = engine.platform if engine else engines.native_platform()
+    origin = bases.available(target, native, engine=engine)
+    if not origin:
+        raise SelectionError(f"{image.id}: no {target.title} on {native} to unpack it on; see `invoke doctor`")
+    held = bases.at_hand(target, native)
+    return held or Base(context=f"({origin})", digest=LATER, name=target.base.image, origin=origin, created=0)
