@@ -14,12 +14,10 @@ from kiln.page_model import Facts, PageImage
 from kiln.page_request import Request, parse
 from kiln.results import Outcome, Results, dumps_results
 from tests.unit import family as f
+from tests.unit.fixtures import INFRA7, OFFICIAL, days
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-SHARED = Path(__file__).parents[3] / "shared" / "fixtures"
-MULTI_PY = sorted(path.parent for path in (FIXTURES / "multi-py").glob("*/config.json"))
-OFFICIAL = sorted((SHARED / "official-python").glob("20*"))
-INFRA7 = sorted((SHARED / "infra7").glob("20*"))
+MULTI_PY = days("multi-py")
+SEED = (paths.ROOT / "tests" / "fixtures" / "multi-py" / "README.md.j2").read_text()
 DOCUMENTATION = (paths.ROOT / "docs" / "templates.md").read_text()
 
 
@@ -61,14 +59,13 @@ def test_multi_pys_template_gives_its_readme(folder, versions):
     """Byte for byte, with the table of contents and without."""
     values = versions.parent / "values.json"
     values.write_text(json.dumps(json.loads((folder / "config.json").read_text())["variables"]))
-    template = (FIXTURES / "multi-py" / "README.md.j2").read_text()
-    assert page(versions, template, values=values) == (folder / "README.md").read_text()
-    assert page(versions, template, values=values, toc=False) == (folder / "README.no-toc.md").read_text()
+    assert page(versions, SEED, values=values) == (folder / "README.md").read_text()
+    assert page(versions, SEED, values=values, toc=False) == (folder / "README.no-toc.md").read_text()
 
 
 def test_multi_pys_template_suits_our_own_family(versions):
     """All that it asks for comes from the matrix, too."""
-    text = page(versions, (FIXTURES / "multi-py" / "README.md.j2").read_text())
+    text = page(versions, SEED)
     assert text.startswith("# python\n\nPython <3\n\n<!--ts-->\n* [python](#python)\n")
     assert "### Full" in text
     assert "### Alpine" in text

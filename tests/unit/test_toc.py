@@ -1,7 +1,5 @@
 """Tables of contents: GitHub's anchors, and nothing but the table changes."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +7,9 @@ from markdown_it import MarkdownIt
 
 from kiln import toc
 from kiln.errors import ReadmeError
+from tests.unit.fixtures import days
 
-PUBLISHED = sorted(path.parent for path in (Path(__file__).parents[1] / "fixtures" / "multi-py").glob("*/config.json"))
+PUBLISHED = days("multi-py")
 MARKERS = "<!--ts-->\n<!--te-->\n"
 
 
