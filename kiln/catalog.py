@@ -154,6 +154,8 @@ def _python(info: msgspec.inspect.Type) -> Any:
     """Return the Python type behind msgspec's description of a list's or mapping's items."""
     if isinstance(info, msgspec.inspect.StructType):
         return info.cls
+    if isinstance(info, msgspec.inspect.ListType):
+        return list[_python(info.item_type)]  # type: ignore[misc] # made at run time
     if isinstance(info, msgspec.inspect.LiteralType):
         from typing import Literal
 
