@@ -257,7 +257,7 @@ def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, version
 
     family = cli.matrix(versions)
     if check:
-        summary, failures = "", module.check(family)
+        summary, failures = f"{len(module.cells(family))} locks looked at", module.check(family)
     else:
         summary, failures = module.write(family, globs, upgrade=upgrade)
     out("\n".join(filter(None, [*failures, summary])))

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from kiln import catalog as catalogs
-from kiln import console, index, matrix, network, paths, pythonorg, update_plan
+from kiln import console, index, matrix, network, paths, pythonorg, reach, update_plan
 from kiln.errors import CatalogError, SelectionError, UpdateError
 from kiln.model import Catalog
 from kiln.update_plan import Plan
@@ -39,6 +39,17 @@ class Update(Struct, frozen=True, kw_only=True):
         )
         return "".join(lines)
 
+    def report(self, *, written: bool) -> str:
+        """Return what a person is told: remarks, the difference, and what comes next."""
+        after = "run `invoke lock` and `invoke generate` now"
+        if not self.changed:
+            end = f"{self.file}: nothing new"
+        elif written:
+            end = f"{self.file}: written; {after}"
+        else:
+            end = f"{self.file}: not written; --write does"
+        return "\n".join([*self.remarks, *filter(None, [self.difference.rstrip("\n")]), end])
+
     def write(self) -> None:
         """Write the file, unless it is another one by now."""
         with paths.lock("update"):
@@ -47,7 +58,7 @@ class Update(Struct, frozen=True, kw_only=True):
             paths.write_whole(self.file, self.new, mode=self.file.stat().st_mode & 0o777)
 
 
-def run(file: Path, names: Sequence[str], *, removal: bool = False, home: str = pythonorg.HOME) -> Update:
+def run(file: Path, names: Sequence[str], *, removal: bool = False, home: str = "") -> Update:
     """Ask for the packages of `names` (and `python`), for all where none is given, and return what is new.
 
     `home` is python.org or a mirror of its API and files. Raises `UpdateError` for the first that
@@ -57,8 +68,7 @@ def run(file: Path, names: Sequence[str], *, removal: bool = False, home: str = 
     text = file.read_text("utf-8")
     plan = Plan(catalog=before)
     for name in _chosen(before, names):
-        with console.step(f"{name}: asking {'python.org' if name == PYTHON else 'the index'}"):
-            step = _python(plan.catalog, removal, home) if name == PYTHON else _package(plan.catalog, name, removal)
+        step = _python(plan.catalog, removal, home, names) if name == PYTHON else _package(plan.catalog, name, removal)
         plan = Plan(catalog=step.catalog, remarks=(*plan.remarks, *step.remarks))
     new = text if plan.catalog == before else _valid(plan.catalog, file)
     return Update(file=file, old=text, new=new, remarks=plan.remarks)
@@ -78,15 +88,26 @@ def _package(catalog: Catalog, name: str, removal: bool) -> Plan:
     if not package.keep:
         return Plan(catalog=catalog, remarks=(f"{name}: has no `keep`, so its versions are the maintainer's",))
     project = package.requirements[0].partition("[")[0]
-    answer = index.offered(index.configured(network.pip_list()), project)
+    with console.step(f"{name}: asking the index"):
+        answer = index.offered(index.configured(network.pip_list()), project)
     return update_plan.package(catalog, name, answer, removal=removal)
 
 
-def _python(catalog: Catalog, removal: bool, home: str) -> Plan:
-    successors, remarks = update_plan.successors(catalog, pythonorg.releases(home), removal=removal)
+def _python(catalog: Catalog, removal: bool, home: str, names: Sequence[str]) -> Plan:
+    folder = home.rstrip("/") or pythonorg.HOME
+    try:
+        with console.step(f"{PYTHON}: asking {reach.shown(folder)}"):
+            listing = pythonorg.releases(folder)
+    except UpdateError as error:
+        alone = " ".join(catalog.packages or {})
+        # Half an update would look like a whole one.
+        raise UpdateError(
+            f"{error}; packages alone: invoke update {alone}" if alone and not names else str(error)
+        ) from None
+    successors, remarks = update_plan.successors(catalog, listing, removal=removal)
     plan = Plan(catalog=catalog, remarks=remarks)
     for one in successors:
-        release = pythonorg.pin(one.old, one.new, catalog.sources, home)
+        release = pythonorg.pin(one.old, one.new, catalog.sources, folder)
         step = update_plan.replace(plan.catalog, one.old, release, one.new.version)
         plan = Plan(catalog=step.catalog, remarks=(*plan.remarks, *step.remarks))
     return plan
