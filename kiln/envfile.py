@@ -19,7 +19,9 @@ _START = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)[ \t
 _EMPTY = re.compile(r"[ \t]*(#.*)?(?:\r?\n|\Z)")
 # A value is one or several parts without white space between them; a double-quoted one may go over lines.
 _PART = re.compile(
-    r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<bare>(?:\$\([^)\n]*\)|`[^`\n]*`|[^\s'"\\#]|\\.|(?<=\S)\#)+)""",
+    r"'(?P<single>[^']*)'"
+    r'|"(?P<double>(?:[^"\\]|\\.)*)"'
+    r"|(?P<bare>(?:\$\([^)\n]*\)|`[^`\n]*`|[^\s'\"\\#]|\\.|(?<=\S)\#)+)",
     re.DOTALL,
 )
 

@@ -37,6 +37,22 @@ def test_exclusions_take_away_platforms_and_images(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("glob", "gone"),
+    [
+        ("3.13.5", {"3.13.5"}), ("3.13.*", {"3.13.5", "3.13.10", "3.13.0rc1"}), ("3.13*", {"3.13.5", "3.13.10", "3.13.0rc1"}),
+        ("3.1?.5", {"3.13.5"}), ("3.13.[15]*", {"3.13.5", "3.13.10"}), ("3.1.*", set()), ("3.13", set()), ("3.13.0rc*", {"3.13.0rc1"}),
+        ("3.*", {"3.13.5", "3.13.10", "3.13.0rc1"}),
+    ],
+)  # fmt: skip
+def test_exclusions_name_releases_by_globs(tmp_path, glob, gone):
+    """A version, a series, or any other glob of versions; 2.7 is there so that something is left."""
+    versions = ("3.13.5", "3.13.10", "3.13.0rc1", "2.7.18")
+    releases = [f.release(version) for version in versions]
+    found = f.expand(tmp_path, f.family(releases=releases, exclusions=[{"reason": "r", "release": glob}]))
+    assert {image.release.version for image in found.images} == set(versions) - gone
+
+
 def test_an_empty_matrix_is_an_error(tmp_path):
     """A family all of which is excluded builds nothing, which nobody means."""
     with pytest.raises(CatalogError, match="the matrix is empty"):
