@@ -9,6 +9,7 @@ from kiln import bases, sources, stages
 from kiln import engine as engines
 from kiln.bake import Inputs
 from kiln.bases import Base
+from kiln.console import say
 from kiln.engine import Engine
 from kiln.errors import SelectionError, SourceError
 from kiln.matrix import Image
@@ -36,12 +37,17 @@ def made_from(image: Image) -> Release:
 
 
 def releases(images: Iterable[Image]) -> list[Release]:
-    """Return what images are made from, each once.
+    """Return what images are made from, each once; what is pinned for none of them is said.
 
-    Raises SourceError, with what to add, where nothing is pinned for one.
+    Raises SourceError, with what to add, where nothing at all is pinned.
     """
     found = {(image.release.version, image.target.distribution == "windows"): image for image in images}
-    return [made_from(image) for image in found.values()]
+    lacking = [reason for image in found.values() if (reason := stages.lack(image))]
+    if len(lacking) == len(found):
+        raise SourceError("\n".join(lacking))
+    for reason in lacking:
+        say(f"passed over: {reason}")
+    return [stages.made_from(image) for image in found.values() if not stages.lack(image)]
 
 
 def gather(image: Image, platform: str, catalog: Catalog, engine: Engine, folder: Path | None) -> Parts:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,22 +21,63 @@ def push(
 ) -> tuple[str, bool]:
     """Test what was built, then push every image all of whose wanted platforms passed, with all its tags.
 
-    Returns what was pushed and what was not, as text, and whether anything was held back.
+    A tag that several of the wanted images share moves once all of these passed. Returns what was
+    pushed and what was not, as text, and whether anything was held back.
     """
     asked: dict[str, tuple[Image, list[str]]] = {}
     for one in wanted:
         asked.setdefault(one.image.id, (one.image, []))[1].append(one.platform)
     tested = _test(built, versions)
-    lines, held_back = [], False
-    for image, platforms in asked.values():
-        found = [record for record in built if record.id == image.id]
-        obstacle = reason(found, platforms) or tested
-        if not obstacle:
-            obstacle = _pushed(image, found, matrix.repository_of(image), engine)
-        held_back |= bool(obstacle)
-        done = f"pushed {matrix.repository_of(image)}: {', '.join(image.tags)}{caveat(image, found)}"
-        lines.append(f"not pushed: {image.id}: {obstacle}" if obstacle else done)
-    return "\n".join(lines), held_back
+    found = {name: [record for record in built if record.id == name] for name in asked}
+    obstacles = {name: reason(found[name], platforms) or tested for name, (_, platforms) in asked.items()}
+    lines = [f"not pushed: {name}: {obstacle}" for name, obstacle in obstacles.items() if obstacle]
+    for images, tags in bundles([image for image, _ in asked.values()]):
+        stopped = [image.id for image in images if obstacles[image.id]]
+        if not stopped:
+            lines.append(_bundle(images, tags, found, matrix, engine))
+        elif len(images) > 1:
+            lines.append(f"not pushed: {', '.join(tags)}: {', '.join(stopped)} shares them and is held back")
+    return "\n".join(lines), any(line.startswith("not pushed") for line in lines)
+
+
+def _bundle(
+    images: Sequence[Image], tags: Sequence[str], found: Mapping[str, list[Record]], matrix: Matrix, engine: Engine
+) -> str:
+    """Push what some images share, and return how that went."""
+    repository, subject = matrix.repository_of(images[0]), images[0].id if len(images) == 1 else ", ".join(tags)
+    problem = _pushed(tags, [record for image in images for record in found[image.id]], repository, engine)
+    if problem:
+        return f"not pushed: {subject}: {problem}"
+    notes = "".join(caveat(image, found[image.id]) for image in images) + absent(images, tags, matrix)
+    return f"pushed {repository}: {', '.join(tags)}{notes}"
+
+
+def bundles(images: Sequence[Image]) -> list[tuple[list[Image], list[str]]]:
+    """Return what is pushed as one: the tags that the same images have, and these."""
+    owners: dict[tuple[str, str], list[Image]] = {}
+    for image in images:
+        for tag in image.tags:
+            owners.setdefault((_family(image), tag), []).append(image)
+    groups: dict[tuple[str, ...], tuple[list[Image], list[str]]] = {}
+    for (_, tag), sharing in owners.items():
+        groups.setdefault(tuple(image.id for image in sharing), (sharing, []))[1].append(tag)
+    return list(groups.values())
+
+
+def _family(image: Image) -> str:
+    """Return what decides an image's repository in the family's registry."""
+    return image.installed.name if image.installed else ""
+
+
+def absent(images: Sequence[Image], tags: Collection[str], matrix: Matrix) -> str:
+    """Return what whoever pushed tags must know of them: images of the matrix that share them and are not there."""
+    names = {image.id for image in images}
+    others = [
+        image.id
+        for image in matrix.everything
+        if image.id not in names and _family(image) == _family(images[0]) and not set(tags).isdisjoint(image.tags)
+    ]
+    return f" (without {', '.join(others)}, which the matrix puts under the same tags)" if others else ""
 
 
 def reason(built: Collection[Record], platforms: Iterable[str]) -> str:
@@ -76,12 +117,12 @@ def _test(built: Iterable[Record], versions: str) -> str:
     return "" if code in (0, 1) else f"its tests ended with exit code {code}"
 
 
-def _pushed(image: Image, built: Sequence[Record], repository: str, engine: Engine) -> str:
-    """Push one image under all its tags; return why that failed, or nothing."""
-    say(f"pushing {image.id}: {', '.join(image.tags)}")
+def _pushed(tags: Sequence[str], built: Sequence[Record], repository: str, engine: Engine) -> str:
+    """Push what was built as one image or index, under some tags; return why that failed, or nothing."""
+    say(f"pushing {built[0].id}: {', '.join(tags)}")
     try:
         with _source(built, engine) as source:
-            for tag in image.tags:
+            for tag in tags:
                 name = f"{repository}:{tag}"
                 if name != source:
                     process.run(engine.docker("tag", source, name), env=engine.env)

@@ -130,7 +130,8 @@ def candidates(release: Release, origins: Origins, reasons: list[str], *, quick:
 
 def _debian(release: Release, suites: list[str], reasons: list[str], *, quick: bool) -> Iterator[Candidate]:
     """Yield the files of Debian's source archive that have a digest of the release, whatever their name."""
-    if not suites:
+    # Installers for Windows are not there.
+    if not suites or not any(artifact.file.startswith("Python-") for artifact in release.artifacts):
         return
     from kiln import apt
 
