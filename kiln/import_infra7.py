@@ -51,7 +51,7 @@ def convert(folder: Path, family: Catalog, repository: str = "infra7/python", de
     default = _default(folder, names, default_target, remarks)
     names.sort(key=lambda name: (name != default, name))
     made = {name: _target(folder / "targets" / name, family, remarks) for name in names}
-    settings = list(_settings(folder, names))
+    settings = list(_settings(folder, names, remarks))
     builders = {name: envfile.read(path) for name in names if (path := _builder(folder, name)).is_file()}
     _left([*(one.file for one in settings), *builders.values()], folder, remarks)
     if not settings:
@@ -177,13 +177,16 @@ def _kind(name: Path) -> str:
     return "targets/*/pyenv.*" if name.name.startswith("pyenv.") else "targets/*/pybuilder.env"
 
 
-def _settings(folder: Path, names: list[str]) -> Iterator[_Setting]:
+def _settings(folder: Path, names: list[str], remarks: Remarks) -> Iterator[_Setting]:
     """Yield what is built: `versions/3.13.env` on every target, or before that, `targets/noble/pyenv.3.12` on one."""
     shared = sorted((folder / "versions").glob("*.env"))
     for path in shared:
         yield _setting(path, path.name.removesuffix(".env"), tuple(names))
-    for name in names if not shared else ():
+    for name in names:
         for path in sorted((folder / "targets" / name).glob("pyenv.*")):
+            if shared:
+                remarks.add("is of the layout before versions/*.env; left out", str(path.relative_to(folder)))
+                continue
             yield _setting(path, path.name.removeprefix("pyenv."), (name,))
 
 

@@ -155,6 +155,15 @@ def test_releases_may_differ_by_target(tmp_path):
     assert any(line.startswith("3.12.2: not on the default target bookworm") for line in result.remarks)
 
 
+def test_the_later_layout_goes_before_the_earlier(tmp_path):
+    """What it leaves behind is said, and not built."""
+    small(tmp_path)
+    put(tmp_path, "targets/bookworm/pyenv.3.12", "PYTHON_VERSION=3.12.1\n")
+    found, result = expand(tmp_path)
+    assert [image.id for image in found.images] == ["3.13.0-bookworm"]
+    assert "targets/bookworm/pyenv.3.12: is of the layout before versions/*.env; left out" in result.remarks
+
+
 def test_what_is_not_carried_over_is_remarked(tmp_path):
     """Settings that Kiln has no place for, and folders that say nothing; not what it does anyway."""
     small(tmp_path, SETTINGS.format(key="PYTHON_RELEASE", version="3.13.0") + "EXTRA=$(id)\n")
