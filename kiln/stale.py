@@ -1,5 +1,6 @@
 """Which of the recorded images would change if they were built today, and why."""
 
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -165,7 +166,8 @@ def _base(image: Image, platform: str, engine: Engine, token: str) -> _Base:
         raise BaseError(f"its base {reference} cannot be asked for: {registry.look(reference, engine).reason}")
     digest = registry.look(reference, engine).digest
     key = f"{digest}-{platform.replace('/', '-')}"
-    name = f"{target.base.image}@{digest}"
+    # Beside a digest, a tag says nothing, and not every command of docker's takes both.
+    name = f"{re.sub(r':[^:/]+$', '', target.base.image)}@{digest}"
     inside = contents.find(key) or contents.look(engine, name, platform, token=token, key=key, pull=True)
     return _Base(digest=digest, versions={package.name: package.version for package in inside.packages})
 
