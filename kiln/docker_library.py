@@ -27,7 +27,7 @@ _VARIANTS = (
     ("windows", r"windows/(?P<target>(windowsservercore|nanoserver)-[a-z0-9]+)"),
     # In the days of folders such as `buster/slim`, the parts stood the other way round.
     ("slim", r"slim-(?P<target>(?!alpine)[a-z]+)|(?P<before>(?!alpine)[a-z]+)/slim"),
-    ("full", r"(?P<target>(?!alpine$|slim$|windows$)[a-z]+)"),
+    ("full", r"(?P<target>(?!alpine|slim$|windows$)[a-z]+)"),
 )
 _GUIDE = catalog.Guide(
     unknown="remove the key, or tell Kiln's maintainers what it means",

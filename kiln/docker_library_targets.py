@@ -49,7 +49,7 @@ def _target(name: str, used: Mapping[Variant, str], theirs: Source, family: Cata
     for variant, some in platforms.items():
         if some != [one for one in union if one in some]:
             remarks.add("architectures of the parents are in orders that contradict each other", f"{variant} {name}")
-    variants = VARIANTS if kind in {"full", "slim"} else (_DEFAULT[kind],)
+    variants = tuple(VARIANTS) if kind in {"full", "slim"} else (_DEFAULT[kind],)
     target, nearest = systems.target(system, family, union, variants, _DEFAULT[kind])
     if nearest not in {"", name}:
         remarks.add(f"lists of packages are those of {nearest}; correct the names that differ", name)

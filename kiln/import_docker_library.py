@@ -15,7 +15,7 @@ from kiln.docker_library import Source, read
 from kiln.docker_library_exclusions import exclusions
 from kiln.docker_library_targets import ours, targets
 from kiln.errors import ImportedError
-from kiln.importing import UNKNOWN_DAY, VARIANTS, Remarks, Result, artifacts, newest_first, own_release
+from kiln.importing import UNKNOWN_DAY, VARIANTS, Remarks, Result, artifacts, newest_first, own_release, variants
 from kiln.model import Artifact, Catalog, Release
 
 
@@ -34,7 +34,7 @@ def convert(source: Path, parents: Path, meta: Path | None, family: Catalog, rep
     imported = Catalog(
         registry="", repository=repository, labels=family.labels, sources=family.sources,
         targets={name: one.target for name, one in made.items()},
-        variants={name: family.variants[name] for name in VARIANTS if name in used},
+        variants=variants(family, used),
         releases=releases, exclusions=exclusions(theirs, made, remarks),
         latest=_latest(theirs, releases, remarks) or UNSET, schema=family.schema,
     )  # fmt: skip
@@ -42,9 +42,10 @@ def convert(source: Path, parents: Path, meta: Path | None, family: Catalog, rep
 
 
 def _release(key: str, theirs: Source, family: Catalog, remarks: Remarks) -> Release:
-    entry, variants = theirs.entries[key], theirs.variants[key]
-    names = list(dict.fromkeys(variant.target for variant in variants))
-    places = [(names.index(one.target), VARIANTS.index(ours(one))) for one in variants]
+    entry, images = theirs.entries[key], theirs.variants[key]
+    names = list(dict.fromkeys(image.target for image in images))
+    order = list(VARIANTS)
+    places = [(names.index(one.target), order.index(ours(one))) for one in images]
     if places != sorted(places):
         remarks.add("order of variants: here full and slim of a suite stand together, in this order", key)
     for tool in (entry.get_pip, entry.pip):
@@ -58,7 +59,7 @@ def _release(key: str, theirs: Source, family: Catalog, remarks: Remarks) -> Rel
         pins=_pins(key, theirs) or UNSET,
     )  # fmt: skip
     if not (sums and sums.windows):
-        if any(one.kind == "windows" for one in variants):
+        if any(one.kind == "windows" for one in images):
             remarks.add("no digest of the installer for Windows is given; add it to build these images", key)
         return made
     return replace(made, windows=Artifact(file=made.installer, sha256=sums.windows.sha256))

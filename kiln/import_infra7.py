@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 from kiln import catalog, checks, envfile, systems
 from kiln.envfile import EnvFile
 from kiln.errors import ImportedError
-from kiln.importing import UNKNOWN_DAY, Remarks, Result, artifacts, newest_first, own_release
+from kiln.importing import UNKNOWN_DAY, Remarks, Result, artifacts, newest_first, own_release, variants
 from kiln.model import Catalog, Distribution, Release, Target
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -61,7 +61,7 @@ def convert(folder: Path, family: Catalog, repository: str = "infra7/python", de
     imported = Catalog(
         registry="", repository=repository, labels=family.labels, sources=family.sources,
         targets={name: _with_runtime(name, made[name], settings, builders) for name in names},
-        variants={"slim": family.variants["slim"]}, releases=releases, exclusions=[], schema=family.schema,
+        variants=variants(family, {"slim"}), releases=releases, exclusions=[], schema=family.schema,
     )  # fmt: skip
     return Result(imported, remarks, folder)
 

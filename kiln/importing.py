@@ -1,16 +1,20 @@
 """What every import ends with: remarks on what is not carried over, and a file that is sure to load."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from kiln import catalog, console, matrix, paths
 from kiln.errors import ImportedError, KilnError
-from kiln.model import Artifact, Catalog, Release
+from kiln.model import Artifact, Catalog, Release, Variant
 
 UNKNOWN_DAY = "1980-01-01"
 """The day of a release that nothing tells; the earliest that file times in an image may have."""
 
-VARIANTS = ("full", "slim")
+VARIANTS = {
+    "full": "With compilers, headers and the usual libraries",
+    "slim": "Without compilers and headers",
+}
+"""What may be in an imported image, in the order of both projects."""
 
 
 class Remarks:
@@ -51,6 +55,13 @@ class Result:
             return self.text.removesuffix("\n")
         paths.write_whole(Path(out), self.text)
         return f"wrote {out}"
+
+
+def variants(family: Catalog, names: Container[str]) -> dict[str, Variant]:
+    """Return the variants of some names, as the family describes them."""
+    return {
+        name: family.variants.get(name, Variant(description=words)) for name, words in VARIANTS.items() if name in names
+    }
 
 
 def own_release(family: Catalog, version: str) -> Release | None:

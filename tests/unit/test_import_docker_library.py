@@ -4,6 +4,7 @@ import copy
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,16 @@ def test_what_is_wrong_is_one_line(tmp_path, file, value, message):
     assert message in text
     assert text.startswith(str(tmp_path))
     assert text.isprintable()
+
+
+def test_a_family_without_these_variants_lends_no_description(tmp_path):
+    """They are described all the same."""
+    lender = msgspec.structs.replace(FAMILY, variants={})
+    convert(tmp_path, {"3.13": ENTRY})
+    files = [tmp_path / f"{name}.json" for name in ("versions", "parents", "meta")]
+    found = expand(import_docker_library.convert(*files, lender)).catalog
+    assert all(one.description for one in found.variants.values())
+    assert list(found.variants) == ["full", "slim"]
 
 
 def test_a_missing_file_is_named(tmp_path):
