@@ -89,7 +89,7 @@ def write(matrix: Matrix, names: Sequence[str], *, upgrade: bool = False) -> tup
     """
     wanted, failures = cells(matrix, names), list[str]()
     due = [cell for cell in wanted if upgrade or _problem(cell)]
-    environment = settings(network.pip_list(), os.environ)
+    environment = settings(network.pip_list(), os.environ) if due else {}
     for number, cell in enumerate(due, 1):
         console.say(f"[{number}/{len(due)}] {cell.title}")
         try:
