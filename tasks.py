@@ -136,19 +136,22 @@ def doctor(_: Any, versions: str = cli.VERSIONS) -> None:
         "template": "render this Jinja template instead; docs/templates.md lists the variables",
         "out": "the file to write; standard output if not given",
         "values": "a JSON object of variables that replace or join those of the family",
+        "package": "the page is of the images with this package, and not of Python's",
         "toc": "leave tables of contents as the template has them",
     }
 )  # fmt: skip
 def readme(  # noqa: PLR0913, PLR0917 - each is a flag of the command
-    _: Any, check: bool = False, template: str = "", out: str = "", values: str = "", toc: bool = True,
-    versions: str = cli.VERSIONS,
+    _: Any, check: bool = False, template: str = "", out: str = "", values: str = "", package: str = "",
+    toc: bool = True, versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Keep README.md's blocks, the image page and tables of contents up to date, or render a template."""
     from kiln import page_request
     from kiln import readme as module
 
     family = cli.matrix(versions)
-    page = page_request.parse(template, out, values, versions, toc=toc)
+    page = page_request.parse(
+        versions, toc=toc, template=template, out=out, values=values, package=package
+    )  # fmt: skip
     if not check:
         cli.out(page.write(family) if page else module.write(family, Path(versions).absolute().parent))
     elif difference := page.drift(family) if page else module.drift(family, Path(versions).absolute().parent):

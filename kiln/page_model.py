@@ -67,6 +67,17 @@ class Described(Struct, frozen=True, kw_only=True):
     """Plain text."""
 
 
+class TagRow(Struct, frozen=True, kw_only=True):
+    """A row of a package's table: its shortest tags for one version on one Python."""
+
+    version: str
+    """The package's version, or `latest`."""
+    python: str
+    """`3.13`, or the full version of a release that is kept beside the newest of its series."""
+    tags: dict[str, str]
+    """By kind, as `variants` has them: `py3.13-slim-0.54.0`. A kind that is not offered is missing."""
+
+
 class Size(Struct, frozen=True, kw_only=True):
     """What pulling an image takes, of images whose tests passed."""
 
@@ -83,6 +94,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """As versions.json has it: `kiln/python`."""
     image: str
     """With the registry, as `docker pull` takes it: `ghcr.io/kiln/python`."""
+    python_image: str
+    """The same of the Python images that the family's packages are built on."""
     organization: str
     """The repository without its last part: `kiln`; empty where it has one part only."""
     repository_short: str
@@ -98,9 +111,15 @@ class Facts(Struct, frozen=True, kw_only=True):
     vendor: str
     """Who publishes the images, from the labels; empty where nobody is named."""
     package: str
-    """What the images are of: `python`."""
+    """What the images are of, as the index calls it: `uvicorn`; `python` for the Python images."""
     package_versions: list[str]
     """Its versions, oldest first."""
+    port: int
+    """The port that a container of the package listens on; 0 for none."""
+    environment: dict[str, str]
+    """The variables that the package's images set, with their values."""
+    tag_rows: list[TagRow]
+    """The package's shortest tags: `latest`, then its versions, newest first; empty for the Python images."""
     platforms: list[str]
     """Every platform that an image is built for: `linux/amd64`."""
     architectures: list[str]

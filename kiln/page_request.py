@@ -4,9 +4,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from kiln import history, pages, paths, readme, render, toc
+from kiln import history, paths, readme, render, toc
 from kiln.errors import ReadmeError
 from kiln.matrix import Matrix
+from kiln.page_facts import facts
+from kiln.pages import Pages, load_values
 from kiln.results import FILE, load_results, merge_results
 
 
@@ -19,6 +21,8 @@ class Request(Struct, frozen=True, kw_only=True):
     out: Path | None = None
     """None prints the page."""
     values: Path | None = None
+    package: str = ""
+    """The package whose images the page is of; empty for the Python images."""
     toc: bool = True
     """Whether tables of contents are filled."""
 
@@ -43,11 +47,11 @@ class Request(Struct, frozen=True, kw_only=True):
     def page(self, matrix: Matrix) -> str:
         """Return the page, its links at the commits of the Dockerfiles where git knows them."""
         family = self.versions.absolute().parent
-        values = pages.load_values(self.values) if self.values else {}
+        values = load_values(self.values) if self.values else {}
         results = merge_results(load_results(family / FILE), matrix)
         commits = history.commits(family / render.FOLDER)
-        made = readme.pages(matrix, results, family, commits=commits, values=values)
-        text = made.render_file(self.template)
+        known = facts(matrix, results, commits, self.package)
+        text = Pages(facts=known, family=family, values=values).render_file(self.template)
         return toc.update(text, str(self.template)) if self.toc else text
 
     def _check(self) -> None:
@@ -63,13 +67,14 @@ class Request(Struct, frozen=True, kw_only=True):
             raise ReadmeError(f"{self.out}: the page is made from it; name another file with --out")
 
 
-def parse(template: str, out: str, values: str, versions: str, *, toc: bool) -> Request | None:
-    """Return what the command's flags ask for: nothing where they name no template."""
-    if not template:
-        if out or values or not toc:
-            raise ReadmeError("--out, --values and --no-toc are of a page; name its template with --template")
+def parse(versions: str, *, toc: bool, **flags: str) -> Request | None:
+    """Return what the command's flags ask for: nothing where they name no template.
+
+    `flags` are `template`, `out`, `values` and `package`, empty where they are not given.
+    """
+    paths_given = {name: Path(flags[name]) for name in ("template", "out", "values") if flags[name]}
+    if "template" not in paths_given:
+        if any(flags.values()) or not toc:
+            raise ReadmeError("--out, --values, --package and --no-toc are of a page; name a template with --template")
         return None
-    return Request(
-        versions=Path(versions), template=Path(template), out=Path(out) if out else None,
-        values=Path(values) if values else None, toc=toc,
-    )  # fmt: skip
+    return Request(versions=Path(versions), package=flags["package"], toc=toc, **paths_given)

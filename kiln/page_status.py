@@ -4,12 +4,12 @@ A tick stands for stored test results of published builds alone: what `--quick` 
 such where nothing else was tested, and counts for no tick.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from packaging.version import Version
 
-from kiln.matrix import Image, Matrix
+from kiln.matrix import Image
 from kiln.results import Results
 
 CHECK, CROSS, ABSENT, QUICK = "&check;", "&cross;", "&ndash;", "quick"
@@ -56,16 +56,16 @@ class Status(Struct, frozen=True, kw_only=True):
     """The marks of the footnotes that apply, by reason: `prerelease`, `kept`, `ended`, `prerelease target`."""
 
 
-def status(matrix: Matrix, results: Results) -> Status:
-    """Return the status table of a family's Python images."""
-    columns = _columns(matrix)
+def status(images: Iterable[Image], results: Results) -> Status:
+    """Return the status table of a family's Python images, or of those with one package."""
+    columns = _columns(images)
     targets = {image.target_name: image.target for column in columns for image in column}
     early = {name for name, target in targets.items() if target.prerelease is True}
     used = {note for column in columns for note in _notes(column[0])} | ({"prerelease target"} if early else set())
     notes = {note: str(place).translate(_SUPERSCRIPTS) for place, note in enumerate(_ordered(used), start=1)}
     pythons = [
         Python(
-            series=_series(column[0]), version=column[0].python, ids=[image.id for image in column],
+            series=_series(column[0]), version=column[0].python, ids=[image.tags.specific[0] for image in column],
             marks=" ".join(notes[note] for note in _notes(column[0])),
         )
         for column in columns
@@ -95,12 +95,12 @@ def cell(images: Sequence[Image], results: Results) -> str:
     return QUICK if any(not outcome.failed for outcome in tested) else ""
 
 
-def _columns(matrix: Matrix) -> list[list[Image]]:
+def _columns(images: Iterable[Image]) -> list[list[Image]]:
     """Return the images of each Python: newest series first, in it the newest release first."""
     pythons: dict[str, list[Image]] = {}
-    for image in matrix.images:
+    for image in images:
         pythons.setdefault(image.python, []).append(image)
-    return sorted(pythons.values(), key=lambda images: _age(images[0]), reverse=True)
+    return sorted(pythons.values(), key=lambda alike: _age(alike[0]), reverse=True)
 
 
 def _age(image: Image) -> tuple[Version, bool, Version]:

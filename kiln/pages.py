@@ -28,7 +28,7 @@ from kiln.errors import ReadmeError
 from kiln.page_model import Facts
 
 TEXTS = ("pull_containers", "copy_packages", "quick_start", "documentation", "funding", "tags")
-"""The variables that are Markdown themselves, each from a template in `templates/texts/`."""
+"""The variables that are Markdown themselves, each from a template."""
 
 _OURS = paths.ROOT
 
@@ -54,12 +54,10 @@ class Pages(Struct, frozen=True, kw_only=True, dict=True):
     def variables(self) -> dict[str, Any]:
         """Return what a template knows, by name; all of it is what JSON can hold."""
         known = {**msgspec.to_builtins(self.facts), **self.values}
-        texts = {
-            name: _render(_environment(self.family), f"texts/{name}.md.j2", known)
-            for name in TEXTS
-            if name not in known
-        }
-        return {**known, **texts}
+        # Those of a package differ: it is tagged by its version, and used in other ways.
+        folder = "texts/package" if self.facts.tag_rows else "texts"
+        wanted = {name: f"{folder}/{name}.md.j2" for name in TEXTS if name not in known}
+        return known | {name: _render(_environment(self.family), text, known) for name, text in wanted.items()}
 
 
 @cache
@@ -112,7 +110,7 @@ def load_values(path: Path) -> dict[str, Any]:
 
 def _render(environment: SandboxedEnvironment, wanted: str | _Given, variables: Mapping[str, Any]) -> str:
     """Return a template's text; a mistake in it is one line that names file and line."""
-    name = wanted if isinstance(wanted, str) else str(wanted.path)
+    name = f"templates/{wanted}" if isinstance(wanted, str) else str(wanted.path)
     try:
         template = environment.get_template(wanted) if isinstance(wanted, str) else _compile(environment, wanted)
         context = template.new_context(dict(variables))

@@ -1,9 +1,7 @@
 """README.md, the image page, tables of contents and `results.json`: kept up to date, and compared, as a whole."""
 
 import difflib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from kiln import markdown, paths, toc
 from kiln.errors import ReadmeError
@@ -31,12 +29,9 @@ def read(path: Path) -> str:
         raise ReadmeError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def pages(
-    matrix: Matrix, results: Results, family: Path, *,
-    commits: Mapping[str, str] | None = None, values: Mapping[str, Any] | None = None,
-) -> Pages:  # fmt: skip
-    """Return what renders a family's pages; without `commits`, links name the default branch."""
-    return Pages(facts=facts(matrix, results, commits or {}), family=family, values=values or {})
+def pages(matrix: Matrix, results: Results, family: Path) -> Pages:
+    """Return what renders the pages that are kept in the checkout: their links name the default branch."""
+    return Pages(facts=facts(matrix, results, {}), family=family)
 
 
 def blocks(made: Pages) -> dict[str, str]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kiln import catalog, matrix, page_status, pages, paths, readme, toc
-from kiln.errors import CatalogError, ReadmeError
+from kiln import catalog, matrix, page_status, pages, paths, toc
+from kiln.errors import CatalogError, ReadmeError, SelectionError
 from kiln.import_docker_library import convert
+from kiln.page_facts import facts
 from kiln.page_model import Facts, PageImage
 from kiln.page_request import Request, parse
 from kiln.results import Outcome, Results, dumps_results
@@ -36,9 +37,11 @@ def expanded(path):
     return matrix.expand(catalog.load(path))
 
 
-def made(path, **options):
+def made(path, commits=None, values=None, package=""):
     family = expanded(path)
-    return readme.pages(family, Results(repository=family.repository, images={}), path.parent, **options)
+    empty = Results(repository=family.repository, images={})
+    known = facts(family, empty, commits or {}, package)
+    return pages.Pages(facts=known, family=path.parent, values=values or {})
 
 
 def request(versions, text, **options):
@@ -73,13 +76,75 @@ def test_multi_pys_template_suits_our_own_family(versions):
     assert "docker pull kiln/python:3.13.5-slim-trixie" in text
 
 
+def packaged(tmp_path, folder):
+    """Return the file of a family with multi-py's package: the versions, Pythons and variants that its page lists."""
+    values = json.loads((folder / "config.json").read_text())["variables"]
+    pythons = values["python_versions"][::-1]
+    names = [name for name in values["variants"] if name != "alpine"]
+    package = {
+        "requirements": [f"{values['package']}[extra]"], "versions": values["package_versions"], "pythons": pythons,
+        "targets": ["trixie", "alpine3.24"] if "alpine" in values["variants"] else ["trixie"],
+        "variants": names, "description": "A server", "command": ["start"], "port": 80,
+        "environment": {"A_B": "1"}, "test": {"kind": "http", "imports": [values["package"]]},
+    }  # fmt: skip
+    releases = [f.release(f"{python}.1") for python in pythons]
+    data = f.family(releases=releases, packages={values["repository_short"]: package})
+    return f.write(tmp_path / "versions.json", data), values
+
+
+@pytest.mark.parametrize("folder", MULTI_PY, ids=lambda folder: folder.name)
+def test_a_packages_table_has_multi_pys_tags(folder, tmp_path):
+    """Cell by cell, for the same versions, Pythons and variants."""
+    path, values = packaged(tmp_path, folder)
+    known = made(path, package=values["repository_short"]).variables
+    ours, theirs = (
+        [line.replace("`", "").replace(" ", "").strip("|").split("|") for line in text.splitlines() if "| py3" in line]
+        for text in (known["tags"].replace("`", ""), values["tags"])
+    )
+    assert ours == theirs
+    assert len(ours) == 30
+    for name in ("package", "package_versions", "python_versions", "variants", "repository_short"):
+        assert known[name] == values[name], name
+
+
+def test_the_page_of_a_package(tmp_path):
+    """Its own sections, in which nothing is of the Python images but their name."""
+    path, _ = packaged(tmp_path, MULTI_PY[-1])
+    template = paths.ROOT / "templates" / "pages" / "package.md.j2"
+    text = Request(versions=path, template=template, package="python-uvicorn").page(expanded(path))
+    assert text.startswith("# python-uvicorn\n\nA server.\n\n<!--ts-->\n* [python-uvicorn](#python-uvicorn)\n")
+    assert "docker pull kiln/python-uvicorn:py3.12-slim-latest\n" in text
+    assert "FROM kiln/python:3.12-slim\n" in text
+    assert "-p 8000:80 app" in text
+    assert "| `A_B`    | `1`" in text
+
+
+def test_a_prerelease_of_a_package_is_not_the_newest(tmp_path):
+    """It is listed, and nobody is told to begin with it."""
+    path, _ = packaged(tmp_path, MULTI_PY[-1])
+    data = json.loads(path.read_text())
+    data["packages"]["python-uvicorn"]["versions"].append("1.0.0rc1")
+    known = made(f.write(path, data), package="python-uvicorn").facts
+    assert known.newest.id == "py3.12.1-trixie-0.51.0"
+    assert known.package_versions[-1] == "1.0.0rc1"
+    assert [row.version for row in known.tag_rows[:6]] == ["latest"] * 5 + ["1.0.0rc1"]
+
+
+def test_a_package_that_there_is_not_is_an_error(tmp_path):
+    """With the names of those that there are."""
+    path, _ = packaged(tmp_path, MULTI_PY[-1])
+    with pytest.raises(SelectionError) as error:
+        made(path, package="nope")
+    assert str(error.value) == "--package nope: no such package; use one of: python-uvicorn"
+
+
 def test_every_variable_is_documented(versions):
     """By name, and with its type; nothing that is documented is missing."""
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+?) \|", DOCUMENTATION, re.MULTILINE)
     documented = {name: kind for names, kind in rows for name in re.findall(r"`(\w+)`", names)}
     variables = made(versions).variables
     assert variables.keys() - {"md", "code"} == documented.keys() - {"md", "code"}
-    words = {str: "string", list: "list of", dict: "object"}
+    words = {str: "string", int: "number", list: "list of", dict: "object"}
     for field in msgspec.structs.fields(Facts):
         kind = words[type(variables[field.name])]
         assert documented[field.name].startswith((kind, "image", "`{")), field.name
@@ -108,9 +173,9 @@ def test_values_replace_and_add(versions):
 def test_the_newest_image_is_a_final_release_on_its_default_target(tmp_path):
     """Not the prerelease, and not Alpine."""
     releases = [f.release("3.14.0rc1"), f.release("3.13.5", targets=["alpine3.24", "trixie"])]
-    facts = made(f.write(tmp_path / "v.json", f.family(releases=releases))).facts
-    assert facts.newest.id == "3.13.5-trixie"
-    assert {kind: image.id for kind, image in facts.examples.items()} == {
+    known = made(f.write(tmp_path / "v.json", f.family(releases=releases))).facts
+    assert known.newest.id == "3.13.5-trixie"
+    assert {kind: image.id for kind, image in known.examples.items()} == {
         "full": "3.13.5-trixie",
         "slim": "3.13.5-slim-trixie",
         "alpine": "3.13.5-alpine3.24",
@@ -119,10 +184,10 @@ def test_the_newest_image_is_a_final_release_on_its_default_target(tmp_path):
 
 def test_links_name_the_commit_where_it_is_known(versions):
     """Else the default branch; without a source they are paths."""
-    facts = made(versions, commits={"3.13/trixie/full/Dockerfile": "abc"}).facts
+    known = made(versions, commits={"3.13/trixie/full/Dockerfile": "abc"}).facts
     root = "https://example.org/kiln/python/blob"
-    assert facts.images[0].link == f"{root}/abc/dockerfiles/3.13/trixie/full/Dockerfile"
-    assert facts.images[1].link == f"{root}/HEAD/dockerfiles/3.13/trixie/slim/Dockerfile"
+    assert known.images[0].link == f"{root}/abc/dockerfiles/3.13/trixie/full/Dockerfile"
+    assert known.images[1].link == f"{root}/HEAD/dockerfiles/3.13/trixie/slim/Dockerfile"
     bare = f.write(versions.parent / "bare.json", f.family(labels={}))
     assert made(bare).facts.images[0].link == "dockerfiles/3.13/trixie/full/Dockerfile"
 
@@ -152,7 +217,8 @@ def test_the_official_page_lists_the_published_tags(day, tmp_path):
     family = matrix.expand(catalog.loads(imported.text, "imported"))
     commits = {f"{image.folder}/Dockerfile": "0" * 40 for image in family.images}
     results = Results(repository=family.repository, images={})
-    text = readme.pages(family, results, tmp_path, commits=commits).render("pages/official.md.j2")
+    known = facts(family, results, commits)
+    text = pages.Pages(facts=known, family=tmp_path).render("pages/official.md.j2")
     published = (day / "docs-readme-tags.md").read_text()
     assert supported(text) == supported(published)
     assert len(supported(text)[0]) == published.count("\n-\t[") > 30
@@ -370,10 +436,11 @@ def test_a_page_goes_where_nothing_is_lost(versions, name, words):
 
 def test_flags_without_a_template_are_an_error():
     """They would be ignored."""
-    assert parse("", "", "", "v.json", toc=True) is None
-    assert parse("t", "o", "v", "f", toc=False) == Request(
-        versions=Path("f"), template=Path("t"), out=Path("o"), values=Path("v"), toc=False
+    none = {"template": "", "out": "", "values": "", "package": ""}
+    assert parse("v.json", toc=True, **none) is None
+    assert parse("f", toc=False, template="t", out="o", values="v", package="p") == Request(
+        versions=Path("f"), template=Path("t"), out=Path("o"), values=Path("v"), package="p", toc=False
     )
-    for flags in (("o", "", True), ("", "v", True), ("", "", False)):
-        with pytest.raises(ReadmeError, match="name its template with --template"):
-            parse("", *flags[:2], "v.json", toc=flags[2])
+    for toc_too, flags in ((True, {"out": "o"}), (True, {"values": "v"}), (True, {"package": "p"}), (False, {})):
+        with pytest.raises(ReadmeError, match="name a template with --template"):
+            parse("v.json", toc=toc_too, **none | flags)
