@@ -42,10 +42,11 @@ def _replaced(source: tarfile.TarFile, version: str) -> dict[str, bytes]:
     leaf = index["manifests"][0]
     manifest = _load(source, _blob(leaf["digest"]))
     old = _blob(leaf["digest"]), _blob(manifest["config"]["digest"])
-    config = encode({**_load(source, old[1]), "os.version": version})
+    settings = {**_load(source, old[1]), "os.version": version}
+    config = encode(settings)
     manifest["config"] |= _described(config)
     text = encode(manifest)
-    leaf |= _described(text) | {"platform": {**leaf.get("platform", {}), "os.version": version}}
+    leaf |= _described(text) | {"platform": {key: settings[key] for key in ("architecture", "os", "os.version")}}
     new = {_blob(_described(data)["digest"]): data for data in (config, text)}
     return {**dict.fromkeys(old, b""), **new, INDEX_FILE: encode(index)}
 

@@ -79,7 +79,9 @@ def make(engine, tarball, folder):
     )  # fmt: skip
     base = bases.resolve(target, engine.platform, engine=engine)
     secrets = [f"--secret=id={name},src={path}" for name, path in network.secrets().items()]
-    command = engine.buildx("build", f"--build-context=base={base.context}", *secrets, "--output", str(folder), str(folder))
+    command = engine.buildx(
+        "build", f"--build-context=base={base.context}", *secrets, "--output", str(folder), str(folder)
+    )
     done = subprocess.run(command, env={**os.environ, **engine.env}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "installer.exe"
@@ -136,5 +138,7 @@ def _folder(node, parent, body, components):
         else:
             components.append(number)
             source = quoteattr(f"files/{value}")
-            body.append(f"<Component Id='{number}' Guid='*'><File Id='f{number}' Name={quoteattr(name)} Source={source}")
+            body.append(
+                f"<Component Id='{number}' Guid='*'><File Id='f{number}' Name={quoteattr(name)} Source={source}"
+            )
             body.append(" KeyPath='yes'/></Component>")

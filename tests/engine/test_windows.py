@@ -146,10 +146,12 @@ def test_the_images_configuration(family, built, engine, name):
 
 
 def test_the_images_files(family, built, engine, tmp_path):
-    """Everything of the packages is below C:\\Python, in the form of Windows layers, without tests and documentation."""
+    r"""Everything of the packages is below C:\Python, in the form of Windows layers, without tests and documentation."""
     assert built.returncode == 0
     names, read = files(engine, family.record("3.13.5-windowsservercore-ltsc2025").reference, tmp_path)
-    assert {"Hives", "Files/Python/python.exe", "Files/Python/python313.dll", "Files/Python/DLLs/_tkinter.pyd"} <= set(names)
+    assert {"Hives", "Files/Python/python.exe", "Files/Python/python313.dll", "Files/Python/DLLs/_tkinter.pyd"} <= set(
+        names
+    )
     assert read("Files/Python/include/Python.h").startswith(b"// Entry point of the Python C API")
     assert not [name for name in names if "/test" in name or "idle_test" in name or "/Doc" in name]
     assert not [name for name in names if not name.startswith(("Files/Python", "Hives")) and name != "Files"]
@@ -184,9 +186,7 @@ def test_a_damaged_installer_is_refused(family, tmp_path):
     assert not (tmp_path / "into").exists()
 
 
-def test_shared_tags_become_one_index(  # noqa: PLR0913, PLR0917 - fixtures
-    family, built, registry, engine, monkeypatch
-):
+def test_shared_tags_become_one_index(family, built, registry, engine, monkeypatch):
     """Linux and both releases of Windows stand behind `latest`, each under its platform and release."""
     assert built.returncode == 0
     expanded = matrix.expand(catalog.load(family.file))
@@ -196,7 +196,9 @@ def test_shared_tags_become_one_index(  # noqa: PLR0913, PLR0917 - fixtures
     found = [family.record(image.id) for image in images]
     for record in found:
         records.save_result(
-            Result(id=record.id, platform=record.platform, digest=record.digest, tests="", passed=1, failed=(), tested="")
+            Result(
+                id=record.id, platform=record.platform, digest=record.digest, tests="", passed=1, failed=(), tested=""
+            )
         )
     # No engine here can test Windows images: what is tried is how they are pushed, with results made up.
     monkeypatch.setattr(publish, "_test", lambda *_: "")

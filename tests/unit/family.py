@@ -74,3 +74,21 @@ def expand(tmp_path, data):
     from kiln import matrix
 
     return matrix.expand(load(tmp_path, data))
+
+
+WINDOWS = {
+    "base": {"image": "example.org/windows/servercore:ltsc2025", "platforms": ["windows/amd64"]},
+    "default_variant": "full", "distribution": "windows", "packages": {"compile": [], "full": [], "runtime": []},
+    "platforms": ["windows/amd64"], "release": "ltsc2025", "title": "Windows Server Core 2025", "variants": {"full": {}},
+}  # fmt: skip
+INSTALLER = {"file": "python-3.13.5-amd64.exe", "sha256": "b" * 64}
+WINDOWS_NAMES = ("windowsservercore-ltsc2025", "windowsservercore-ltsc2022")
+
+
+def windows(**changes):
+    """Return the family with two kinds of Windows, which have the installer of 3.13.5."""
+    mine = release("3.13.5", targets=["trixie", *WINDOWS_NAMES], windows=INSTALLER, **changes)
+    data = family(releases=[mine])
+    older = WINDOWS | {"base": WINDOWS["base"] | {"image": "example.org/windows/servercore:ltsc2022"}}
+    data["targets"] |= {WINDOWS_NAMES[0]: WINDOWS, WINDOWS_NAMES[1]: older}
+    return data

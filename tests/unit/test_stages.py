@@ -9,22 +9,8 @@ from kiln import paths, render, stages
 from kiln.errors import RenderError
 from tests.unit import family as f
 
-WINDOWS = {
-    "base": {"image": "example.org/windows/servercore:ltsc2025", "platforms": ["windows/amd64"]},
-    "default_variant": "full", "distribution": "windows", "packages": {"compile": [], "full": [], "runtime": []},
-    "platforms": ["windows/amd64"], "release": "ltsc2025", "title": "Windows Server Core 2025", "variants": {"full": {}},
-}  # fmt: skip
-INSTALLER = {"file": "python-3.13.5-amd64.exe", "sha256": "b" * 64}
-NAMES = ("windowsservercore-ltsc2025", "windowsservercore-ltsc2022")
-
-
-def windows(**changes):
-    """Return the family with two kinds of Windows, which have the installer of 3.13.5."""
-    release = f.release("3.13.5", targets=["trixie", *NAMES], windows=INSTALLER, **changes)
-    data = f.family(releases=[release])
-    older = WINDOWS | {"base": WINDOWS["base"] | {"image": "example.org/windows/servercore:ltsc2022"}}
-    data["targets"] |= {NAMES[0]: WINDOWS, NAMES[1]: older}
-    return data
+NAMES = f.WINDOWS_NAMES
+windows = f.windows
 
 
 def image(matrix, name):
