@@ -55,9 +55,16 @@ class Pages(Struct, frozen=True, kw_only=True, dict=True):
         """Return what a template knows, by name; all of it is what JSON can hold."""
         known = {**msgspec.to_builtins(self.facts), **self.values}
         # Those of a package differ: it is tagged by its version, and used in other ways.
-        folder = "texts/package" if self.facts.tag_rows else "texts"
+        package = bool(self.facts.tag_rows)
+        known = self._own(self.facts.repository_short) | known if package else known
+        folder = "texts/package" if package else "texts"
         wanted = {name: f"{folder}/{name}.md.j2" for name in TEXTS if name not in known}
         return known | {name: _render(_environment(self.family), text, known) for name, text in wanted.items()}
+
+    def _own(self, package: str) -> dict[str, Any]:
+        """Return the texts that a package brings itself: `packages/uvicorn/documentation.md`, as it is."""
+        found = [folder / "packages" / package / f"{name}.md" for folder in (_OURS, self.family) for name in TEXTS]
+        return {path.stem: read(path) for path in found if path.is_file()}
 
 
 @cache

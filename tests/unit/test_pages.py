@@ -119,6 +119,17 @@ def test_the_page_of_a_package(tmp_path):
     assert "| `A_B`    | `1`" in text
 
 
+def test_a_package_may_bring_its_own_texts(tmp_path):
+    """As they are: braces are nothing special there."""
+    path, _ = packaged(tmp_path, MULTI_PY[-1])
+    assert "A_B" in made(path, package="python-uvicorn").variables["documentation"]
+    own = tmp_path / "packages" / "python-uvicorn" / "documentation.md"
+    own.parent.mkdir(parents=True)
+    own.write_text("## Environment\n\n{{ it }}\n")
+    assert made(path, package="python-uvicorn").variables["documentation"] == own.read_text()
+    assert made(path).variables["documentation"].startswith("## Documentation\n")
+
+
 def test_a_prerelease_of_a_package_is_not_the_newest(tmp_path):
     """It is listed, and nobody is told to begin with it."""
     path, _ = packaged(tmp_path, MULTI_PY[-1])
