@@ -191,6 +191,10 @@ def _settings(folder: Path, names: list[str], remarks: Remarks) -> Iterator[_Set
 
 
 def _setting(path: Path, series: str, targets: tuple[str, ...]) -> _Setting:
+    if not re.fullmatch(r"[0-9]+\.[0-9]+", series):
+        raise ImportedError(
+            f"{path.parent}: found {catalog.short(path.name)}; name the file by its series, as 3.13.env"
+        )
     file = envfile.read(path)
     key = "PYTHON_RELEASE" if "PYTHON_RELEASE" in file.values else "PYTHON_VERSION"
     text = file.get(key)

@@ -188,6 +188,7 @@ BAD = [
     ({"versions/3.13.env": "# nothing\n"}, "has no PYTHON_RELEASE", "add one such as"),
     ({"versions/3.13.env": "PYTHON_RELEASE=3.13.0\nPYTHON_PIP_VERSION=x\n"}, "not a PEP 440 version", "as imported"),
     ({"versions/3.13.env": "PYTHON_RELEASE=3.13.0\nREQUIRES='a;b'\n"}, 'REQUIRES: found "a;b"', "a package's name"),
+    ({"versions/3.1\n4.env": ""}, 'versions: found "3.1\\n4.env"', "by its series"),
     ({"targets/bookworm/Dockerfile": "ARG DISTRO=fedora\n"}, "found DISTRO=fedora", "debian and ubuntu"),
     ({"targets/unheard/pybuilder.env": ""}, "targets/unheard: of an unknown distribution", "ARG DISTRO=debian"),
     ({"targets/a b/pybuilder.env": ""}, 'targets: found "a b"', "code name"),
