@@ -119,6 +119,15 @@ def packages():
     return sorted({name.group(1) for name in names if name})
 
 
+def pinned():
+    """Tell the versions that pip lists, where the family pins any; listing them takes pip half a second."""
+    if not GIVEN.get("pins"):
+        return {}
+    command = ["python3", "-B", "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
+    done = subprocess.run(command, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, check=True)
+    return {one["name"].lower(): one["version"] for one in json.loads(done.stdout)}
+
+
 def modules():
     """Tell which extension modules fail to import, and why."""
     folder = os.path.join(STDLIB, "lib-dynload")
@@ -408,7 +417,7 @@ def spawn(args):
 
 
 # In processes of their own, some of which may crash; and within this one.
-APART = (commands, modules, compiled, thread_stack)
+APART = (commands, modules, pinned, compiled, thread_stack)
 HERE = (interpreter, compilers, packages, bytecode, foreign_certificates, tk, sqlite, tls, zones, text, services)
 
 

@@ -166,6 +166,7 @@ def _given(case: Case) -> dict[str, Any]:
         "leftovers": expect.LEFTOVERS,
         "modules": expect.modules(case.image),
         "needles": needles(),
+        "pins": bool(case.image.release.pins),
         "secret_names": expect.SECRETS,
     }
 

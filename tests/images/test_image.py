@@ -110,6 +110,12 @@ def test_packages(expect_none, image, facts):
     expect_none("package of the matrix that is not installed", asked - set(facts["packages"]))
 
 
+def test_pins(expect, image, facts):
+    """Pip lists the versions that the release pins."""
+    pins = image.release.pins or {}
+    expect("pinned versions", pins, {name: facts["pinned"].get(name, "none") for name in pins})
+
+
 def test_modules(expect_none, facts):
     """Every extension module of the standard library imports, and none is missing."""
     expect_none("modules that fail to import", [f"{name} ({why})" for name, why in facts["modules"]["failed"].items()])
