@@ -88,6 +88,9 @@ def _about(matrix: Matrix, image: Image) -> dict[str, Any]:
     """Return what a package or Python says of itself."""
     catalog, mine = matrix.catalog, image.installed
     organization, slash, short = catalog.repository.rpartition("/")
+    if not organization and not catalog.registry:
+        # So Docker Hub itself calls those that are pulled by a bare name.
+        organization, slash = "library", "/"
     short = mine.name if mine else short
     return {
         "repository": f"{organization}{slash}{short}",

@@ -91,13 +91,13 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Every variable that is no Markdown text."""
 
     repository: str
-    """As versions.json has it: `kiln/python`."""
+    """Without the registry: `kiln/python`; `library/python` for a bare name on Docker Hub."""
     image: str
     """With the registry, as `docker pull` takes it: `ghcr.io/kiln/python`."""
     python_image: str
     """The same of the Python images that the family's packages are built on."""
     organization: str
-    """The repository without its last part: `kiln`; empty where it has one part only."""
+    """The repository without its last part: `kiln`; empty where it has none."""
     repository_short: str
     """The last part of the repository: `python`."""
     description: str

@@ -76,6 +76,22 @@ def test_multi_pys_template_suits_our_own_family(versions):
     assert "docker pull kiln/python:3.13.5-slim-trixie" in text
 
 
+@pytest.mark.parametrize(
+    ("registry", "repository", "shown", "pulled"),
+    [
+        ("", "python", "library/python", "python"),
+        ("", "kiln/python", "kiln/python", "kiln/python"),
+        ("example.org", "python", "python", "example.org/python"),
+    ],
+)
+def test_a_bare_name_is_of_docker_hubs_library(tmp_path, registry, repository, shown, pulled):
+    """Templates may split the repository; what is pulled is the bare name."""
+    data = f.family(registry=registry, repository=repository)
+    known = made(f.write(tmp_path / "v.json", data)).facts
+    assert (known.repository, known.image) == (shown, pulled)
+    assert "/".join(filter(None, (known.organization, known.repository_short))) == shown
+
+
 def packaged(tmp_path, folder):
     """Return the file of a family with multi-py's package: the versions, Pythons and variants that its page lists."""
     values = json.loads((folder / "config.json").read_text())["variables"]
