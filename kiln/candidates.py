@@ -112,7 +112,6 @@ def _settings(architecture: str) -> list[str]:
 _archives = functools.cache(bootstrap.archives)
 
 
-@functools.cache
 def _hosts(suite: str, architecture: str) -> str:
     """Return the view of a Debian suite in the archive that this host has; empty where it has none."""
     try:

@@ -50,7 +50,7 @@ class Contents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def find(key: str) -> Contents | None:
-    """Return what `look` kept under a key, which holds the image's digest: what is in it never changes."""
+    """Return what is known of an image; that never changes, for the key holds its digest."""
     try:
         return msgspec.json.decode(_store(key).read_bytes(), type=Contents)
     except (FileNotFoundError, msgspec.MsgspecError):
@@ -75,8 +75,13 @@ def look(  # noqa: PLR0913 - what the engine must know, and where the answer is 
         _docker(engine, "rm", "--force", "--volumes", name)
         if pulled and _holds(engine, reference):
             _docker(engine, "rmi", reference)
-    paths.write_whole(_store(key), msgspec.json.encode(found))
+    keep(key, found)
     return found
+
+
+def keep(key: str, found: Contents) -> None:
+    """Keep what is in an image; the key holds the image's digest."""
+    paths.write_whole(_store(key), msgspec.json.encode(found))
 
 
 def dpkg_packages(text: str) -> list[Package]:

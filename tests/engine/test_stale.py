@@ -10,14 +10,16 @@ import uuid
 
 import pytest
 
-from kiln import catalog, contents, matrix, paths, plan, process, records
+from kiln import bases, catalog, contents, matrix, paths, plan, process, records
 from kiln import engine as engines
 from kiln.bake import Inputs
+from kiln.candidates import newest
 from kiln.plan import Options, Wanted
 from tests.engine.command import SLIM, Family, docker, environment, error_of
 from tests.engine.test_publish import Registry
 
 OLD = "0.0.1-1"
+FRESH = "FROM {}\nCOPY status /var/lib/dpkg/status\n"
 
 
 @pytest.fixture(scope="module")
@@ -114,24 +116,42 @@ def built(engine, home, tmp_path, slim):  # noqa: ARG001 - it is recorded there
         docker(engine, "rmi", "--force", record.reference, check=False)
 
 
+@pytest.fixture
+def config(home, engine):
+    """Return the configuration of the view in which Kiln asks for trixie."""
+    return home / "apt" / f"now-trixie-{bases.ARCHITECTURES[engine.platform]}" / "apt.conf"
+
+
 def base_of(engine, reference):
     labels = json.loads(docker(engine, "image", "inspect", "--format", "{{json .Config.Labels}}", reference))
     return labels[contents.BASE_LABEL]
 
 
-def status_of(engine, slim):
-    """Return dpkg's database in an image."""
-    return docker(engine, "run", "--rm", "--network=none", slim.reference, "cat", "/var/lib/dpkg/status") + "\n\n"
+@pytest.fixture
+def status(built, engine, slim):
+    """Return dpkg's database of an image that was built this minute, for the recorded one may be older."""
+    text = docker(engine, "run", "--rm", "--network=none", slim.reference, "cat", "/var/lib/dpkg/status") + "\n\n"
+    inside = contents.Contents(system="dpkg", packages=(), files={}, base="")
+    names = re.findall(r"^Package: (\S+)$", text, re.MULTILINE)
+    now = newest(built.expanded().get(SLIM).target, engine.platform, inside, names)
+    for name, version in now.items():
+        text = versioned(text, name, version)
+    return text
+
+
+def versioned(status, name, version):
+    """Return dpkg's database with another version of a package."""
+    stanza = re.compile(rf"(^Package: {re.escape(name)}\n(?:.+\n)*?Version: )\S+", re.MULTILINE)
+    text, count = stanza.subn(rf"\g<1>{version}", status)
+    assert count == 1, name
+    return text
 
 
 def aged(status, *names):
-    """Return dpkg's database with other versions of some packages, and those that it had."""
-    had = {}
+    """Return dpkg's database with old versions of some packages."""
     for name in names:
-        stanza = re.compile(rf"(^Package: {re.escape(name)}\n(?:.+\n)*?Version: )(\S+)", re.MULTILINE)
-        had[name] = stanza.search(status)[2]
-        status = stanza.sub(rf"\g<1>{OLD}", status)
-    return status, had
+        status = versioned(status, name, OLD)
+    return status
 
 
 def candidates(names, config):
@@ -144,13 +164,13 @@ def candidates(names, config):
     return found
 
 
-def test_says_exactly_what_is_older(built, slim, engine, home):
+def test_says_exactly_what_is_older(built, slim, status, config):
     """Packages that the archive has in newer versions are named with both versions, and no other."""
-    status, _ = aged(status_of(engine, slim), "libssl3t64", "tzdata")
-    built.build(f"FROM {slim.reference}\nCOPY status /var/lib/dpkg/status", status=status)
+    status = aged(status, "libssl3t64", "tzdata")
+    built.build(FRESH.format(slim.reference), status=status)
     found = built.verdict()
     names = [line.removeprefix("Package: ") for line in status.splitlines() if line.startswith("Package: ")]
-    now = candidates(names, home / "apt/now-trixie-amd64/apt.conf")
+    now = candidates(names, config)
     mine = dict(re.findall(r"^Package: (\S+)\n(?:.+\n)*?Version: (\S+)", status, re.MULTILINE))
     newer = {
         name: (mine[name], new)
@@ -166,12 +186,9 @@ def test_says_exactly_what_is_older(built, slim, engine, home):
     assert "1 of 1 image would change" in done.stdout
 
 
-def test_a_package_that_was_really_installed_older(built, slim, home):
+def test_a_package_that_was_really_installed_older(built, slim, status, config):
     """An image with an older package of the archive's own would get the newer one."""
-    built.build(f"FROM {slim.reference}")
-    assert built.verdict()["state"] == "fresh"
-    config = home / "apt/now-trixie-amd64/apt.conf"
-    names = [package.name for package in contents.find(built.family.record().digest).packages]
+    names = re.findall(r"^Package: (\S+)$", status, re.MULTILINE)
     older = {name: (new, set(known) - {new}) for name, (new, known) in candidates(names, config).items()}
     name, new, old = next(((n, new, min(rest)) for n, (new, rest) in older.items() if rest), ("", "", ""))
     if not name:
@@ -181,20 +198,20 @@ def test_a_package_that_was_really_installed_older(built, slim, home):
     process.run(["apt-get", "-c", config, "-o", "Debug::NoLocking=1", "download", f"{name}={old}"], cwd=folder)
     (file,) = folder.iterdir()
     built.build(
-        f"FROM {slim.reference}\nCOPY older.deb /\nRUN dpkg --force-all --install /older.deb",
-        **{"older.deb": file.read_bytes()},
-    )
+        f"{FRESH.format(slim.reference)}COPY older.deb /\nRUN dpkg --force-all --install /older.deb",
+        status=status, **{"older.deb": file.read_bytes()},
+    )  # fmt: skip
     assert built.verdict()["packages"] == [{"name": name, "old": old, "new": new}]
 
 
-def test_held_packages_stay(built, slim, engine):
+def test_held_packages_stay(built, slim, status):
     """A package on hold, and one that no repository has, are no reason to build."""
-    status, _ = aged(status_of(engine, slim), "libssl3t64")
+    status = aged(status, "libssl3t64")
     held = re.sub(r"(Package: libssl3t64\nStatus: )install", r"\1hold", status)
     assert held != status
     own = "Package: of-our-own\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n"
-    built.build(f"FROM {slim.reference}\nCOPY status /var/lib/dpkg/status", status=held + own)
-    assert [one["name"] for one in built.verdict()["packages"]] == []
+    built.build(FRESH.format(slim.reference), status=held + own)
+    assert built.verdict()["state"] == "fresh"
 
 
 def test_foreign_platforms_are_judged_without_running_them(built):
@@ -208,28 +225,31 @@ def test_foreign_platforms_are_judged_without_running_them(built):
     assert found["packages"][0]["new"].startswith("2.41-")
 
 
-def test_another_dockerfile(built, slim):
+def test_another_dockerfile(built, slim, status):
     """Whatever the image would now be built from differently is a reason, without any newer package."""
-    built.build(f"FROM {slim.reference}")
+    built.build(FRESH.format(slim.reference), status=status)
+    assert built.verdict()["state"] == "fresh"
     built.family.trixie["packages"]["runtime"].append("file")
-    assert any("Dockerfile" in reason for reason in built.verdict()["reasons"])
+    found = built.verdict()
+    assert (found["state"], found["packages"]) == ("stale", [])
+    assert "Dockerfile" in found["reasons"][0]
 
 
-def test_the_images_own_sources(built, slim, engine, tmp_path):
+def test_the_images_own_sources(built, slim, status, config, tmp_path):
     """Where this machine has no Debian archive, as a CI machine with Ubuntu, the image's own sources are asked."""
-    status, _ = aged(status_of(engine, slim), "libssl3t64")
-    built.build(f"FROM {slim.reference}\nCOPY status /var/lib/dpkg/status", status=status)
+    status = aged(status, "libssl3t64")
+    built.build(FRESH.format(slim.reference), status=status)
     usual = built.verdict()
-    config = tmp_path / "apt.conf"
-    config.write_text('Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n')
-    shutil.rmtree(paths.folder("apt") / "now-trixie-amd64")
-    assert built.verdict(APT_CONFIG=str(config)) == usual
-    assert not list(paths.folder("apt").glob("now-trixie*"))
+    none = tmp_path / "apt.conf"
+    none.write_text('Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n')
+    shutil.rmtree(config.parent)
+    assert built.verdict(APT_CONFIG=str(none)) == usual
+    assert not config.exists()
 
 
-def test_offline_is_an_error_not_fresh(built, slim, tmp_path):
+def test_offline_is_an_error_not_fresh(built, slim, status, tmp_path):
     """Without network, nothing is called fresh: one line, exit code 1; lists of before do not count."""
-    built.build(f"FROM {slim.reference}")
+    built.build(FRESH.format(slim.reference), status=status)
     assert built.verdict()["state"] == "fresh"
     config = tmp_path / "apt.conf"
     config.write_text('Acquire::http::Proxy "http://127.0.0.1:9";\nAcquire::https::Proxy "http://127.0.0.1:9";\n')
@@ -238,12 +258,12 @@ def test_offline_is_an_error_not_fresh(built, slim, tmp_path):
     assert "127.0.0.1" in message
 
 
-def test_what_cannot_be_judged_says_why(built, slim):
+def test_what_cannot_be_judged_says_why(built, slim, status):
     """An image without a package database, or one that the engine lost, is unknown beside the judged ones."""
     built.build("FROM scratch\nCOPY Dockerfile /", image="3.13.5-trixie")
     lost = built.build(f"FROM {slim.reference}\nLABEL lost=1", platform="linux/arm64")
     docker(built.engine, "rmi", "--force", lost.reference)
-    built.build(f"FROM {slim.reference}")
+    built.build(FRESH.format(slim.reference), status=status)
     done = built.stale("--json", "--exit-code")
     found = {(one["id"], one["platform"]): (one["state"], one["reasons"]) for one in json.loads(done.stdout)}
     native = built.engine.platform
@@ -268,11 +288,11 @@ def registry(home, tmp_path):  # noqa: ARG001 - its program is unpacked there
     found.stop()
 
 
-def test_bases_of_a_registry(registry, built, slim, engine, home):
+def test_bases_of_a_registry(registry, built, slim, status, home):
     """What is in a registry's base changes with the base's tag, not with the archive; the engine keeps no base."""
     name = f"{registry.address}/debian:trixie-slim"
     built.family.trixie["base"]["image"] = name
-    status, _ = aged(status_of(engine, slim), "libssl3t64", "tzdata")
+    status = aged(status, "libssl3t64", "tzdata")
     built.base = push_base(built, name, f"Package: tzdata\nArchitecture: all\nVersion: {OLD}\n")
     label = f'LABEL {contents.BASE_LABEL}="{built.base}"'
     built.build(f"FROM {slim.reference}\n{label}\nCOPY status /var/lib/dpkg/status", status=status)
@@ -284,7 +304,7 @@ def test_bases_of_a_registry(registry, built, slim, engine, home):
     found = built.verdict()
     assert {"name": "tzdata", "old": OLD, "new": "9999a-1"} in found["packages"]
     assert found["reasons"] == [f"its base {name} is now {other}, and was {built.base}"]
-    assert docker(engine, "image", "ls", "--quiet", f"{registry.address}/debian") == ""
+    assert docker(built.engine, "image", "ls", "--quiet", f"{registry.address}/debian") == ""
 
 
 def push_base(built, name, status):
