@@ -23,6 +23,7 @@ class Family:
         data["targets"] = {"trixie": data["targets"]["trixie"]}
         data["releases"] = [one for one in data["releases"] if one["version"] == "3.13.5"]
         data["releases"][0]["targets"] = ["trixie"]
+        del data["packages"]
         data["repository"] = f"kiln-test-{uuid.uuid4().hex[:8]}/python"
         self.data = data | changes
         self.trixie = data["targets"]["trixie"]
