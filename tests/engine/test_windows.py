@@ -84,6 +84,7 @@ def family(registry, engine, tmp_path_factory):
     bundle = bundle.rename(folder / "sources" / "python-3.13.5-amd64.exe")
     release["windows"] = {"file": bundle.name, "sha256": hashlib.sha256(bundle.read_bytes()).hexdigest()}
     release["targets"] += NAMES
+    release["pins"] = {"setuptools": "79.0.1"}
     for name, version in NAMES.items():
         reference = f"{registry.address}/windows/servercore:{name[-8:]}"
         add_base(engine, reference, version, folder / name)
@@ -168,6 +169,8 @@ def test_pip_is_there(family, built, engine, tmp_path):
         assert program.startswith(launcher + b"#!C:\\Python\\python.exe\r\n")
         with zipfile.ZipFile(io.BytesIO(program)) as archive:
             assert b"from pip._internal.cli.main import main" in archive.read("__main__.py")
+    # ensurepip has no setuptools since 3.12: this one came from the index.
+    assert f"{site}/setuptools-79.0.1.dist-info/INSTALLER" in names
     (record,) = [name for name in names if name.startswith(f"{site}/pip-") and name.endswith("/RECORD")]
     rows = [row[0] for row in csv.reader(io.StringIO(read(record).decode()))]
     assert "../../Scripts/pip3.13.exe" in rows

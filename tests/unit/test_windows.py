@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from kiln import bake, listing, oci, os_version, parts, plan, publish, registry
+from kiln import bake, listing, oci, os_version, parts, paths, plan, publish, registry, render
 from kiln.bake import Build, Inputs
 from kiln.errors import BuildError, SelectionError, SourceError
 from tests.unit import family as f
@@ -181,3 +181,16 @@ def test_a_registry_tells_the_release_of_windows():
     """It stands in the image's configuration."""
     answer = {"manifest": {"digest": "sha256:1"}, "image": {"windows/amd64": {"os.version": "10.0.26100.1"}}}
     assert registry.parse(json.dumps(answer), 0).os_version == "10.0.26100.1"
+
+
+def test_the_documented_example(tmp_path):
+    """What docs/windows.md tells to add is a family that can be built."""
+    text = (paths.ROOT / "docs" / "windows.md").read_text("utf-8")
+    example = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    data = f.family(releases=example["releases"])
+    data["targets"] |= example["targets"]
+    data["targets"]["windowsservercore-ltsc2022"] = example["targets"]["windowsservercore-ltsc2025"]
+    matrix = f.expand(tmp_path, data)
+    image = matrix.get("3.14.6-windowsservercore-ltsc2025")
+    assert "python-3.14.6-amd64.exe" in render.dockerfile(image, matrix.catalog)
+    assert image.folder == "3.14/windowsservercore-ltsc2025/full"
