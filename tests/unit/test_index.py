@@ -96,7 +96,7 @@ def test_what_is_no_page_is_one_line(answer, words):
 
 
 def test_the_users_indexes_are_asked():
-    """pip's own where nothing is configured; several indexes stand beside each other."""
+    """The default is that of pypi-simple where nothing is configured; several indexes stand beside each other."""
     found = index.configured({
         "index-url": "https://example.org/a", "extra-index-url": "https://example.org/b\nhttps://example.org/a",
         "proxy": "http://example.org:3128", "trusted-host": "example.org",
@@ -111,13 +111,13 @@ def test_the_users_indexes_are_asked():
 
 def test_credentials_are_the_clients_and_not_the_urls():
     """A URL is shown, and goes along with redirects."""
-    client, url = index._session(index.Index(urls=()), "https://na%40me:sec%2Fret@example.org:8443/simple")
+    client, url = index._session(index.Index(urls=()), "https://na%40me:sec%2Fret@example.org:8443/simple")  # noqa: SLF001
     assert (url, client.auth) == ("https://example.org:8443/simple", ("na@me", "sec/ret"))
 
 
 def test_trusted_hosts_alone_are_not_verified():
     """A host of a similar name is no trusted one."""
-    client, _ = index._session(index.Index(urls=(), trusted=("example.org",)), "https://example.org/")
+    client, _ = index._session(index.Index(urls=(), trusted=("example.org",)), "https://example.org/")  # noqa: SLF001
     adapters = [type(client.get_adapter(url)).__name__ for url in (
         "https://example.org/a", "https://example.org:1/a", "https://example.org.test/a",
     )]  # fmt: skip

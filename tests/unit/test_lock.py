@@ -105,7 +105,7 @@ def test_an_unknown_package_is_named_with_those_that_are_there(tmp_path):
 
 
 def test_uv_is_told_of_pips_settings():
-    """uv does not read them itself; what the user set for uv stays."""
+    """It does not read them itself; what the user set for uv stays."""
     pip = {"index-url": "https://example.org/a", "extra-index-url": "https://example.org/b", "proxy": "http://p:1"}
     found = lock.settings(pip, {"https_proxy": "http://mine:1", "SSL_CERT_FILE": "/x"})
     assert found == {
@@ -117,7 +117,7 @@ def test_uv_is_told_of_pips_settings():
 
 def test_uvs_reason_is_one_line_without_credentials():
     """Its frame of lines is for terminals."""
-    text = "  × No solution found:\n  ╰─▶ Because x==9 is not at https://me:secret@example.org/x?t=1, your\n      wish fails.\n"
+    text = "  \u00d7 No solution found:\n  ╰─▶ Because x==9 is not at https://me:secret@example.org/x?t=1, your\n      wish fails.\n"
     assert lock.reason(text) == "No solution found: Because x==9 is not at https://example.org/x your wish fails."
     assert len(lock.reason("word " * 1000)) == 600
 
