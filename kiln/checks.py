@@ -122,9 +122,7 @@ def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:
     yield from form(f"{where}.base.image", "image", target.base.image)
     if target.base.digest is not msgspec.UNSET:
         yield from form(f"{where}.base.digest", "index", target.base.digest)
-    for role in ("compile", "full", "runtime"):
-        for index, package in enumerate(getattr(target.packages, role)):
-            yield from form(f"{where}.packages.{role}[{index}]", "package", package)
+    yield from _malformed_packages(f"{where}.packages", target)
     for name, reason in target.training.skip.items() if target.training else ():
         yield from form(f"{where}.training.skip[{name!r}]", "test", name)
         if not reason.strip():
@@ -138,6 +136,19 @@ def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:
             if platform not in PLATFORMS:
                 known = ", ".join(PLATFORMS)
                 yield f"{where}{field}[{index}]", f"found unknown platform {short(platform)}; use one of {known}"
+
+
+def _malformed_packages(where: str, target: Target) -> Iterator[tuple[str, str]]:
+    packages = target.packages
+    lists = {f".{role}": getattr(packages, role) for role in ("compile", "full", "runtime")}
+    lists |= {f".platforms[{platform!r}]": names for platform, names in (packages.platforms or {}).items()}
+    for name, found in lists.items():
+        for index, package in enumerate(found):
+            yield from form(f"{where}{name}[{index}]", "package", package)
+    for platform in packages.platforms or {}:
+        if platform not in target.base.platforms:
+            has = ", ".join(target.base.platforms) or "no platform"
+            yield f"{where}.platforms[{platform!r}]", f"found {short(platform)}; use one of the base's: {has}"
 
 
 def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:

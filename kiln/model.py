@@ -91,6 +91,8 @@ class Packages(Entry, frozen=True):
     """What the `full` variant adds for building extensions."""
     runtime: list[str]
     """What a compiled Python needs to run."""
+    platforms: dict[str, list[str]] | UnsetType = UNSET
+    """What it needs beyond on some platforms: `{"linux/arm/v5": ["libatomic1"]}`."""
 
 
 class TargetVariant(Entry, frozen=True):

@@ -133,12 +133,19 @@ def _facts(image: Image, catalog: Catalog) -> dict[str, object]:
         "distribution_family": stages.FAMILIES[target.distribution],
         "labels": labels(image, catalog),
         "packages": sorted({*target.packages.runtime, *extra}),
+        "platform_packages": _platform_packages(image),
         "stages": _stages(shared),
         "target": image.target_name,
         "title": f"Python {image.python} on {target.title}, {image.variant}",
         "variant": image.variant,
         "version": release.version,
     }
+
+
+def _platform_packages(image: Image) -> dict[str, list[str]]:
+    """Return the packages that an image needs on some of its platforms only."""
+    found = image.target.packages.platforms or {}
+    return {platform: sorted(found[platform]) for platform in image.platforms if found.get(platform)}
 
 
 def _package_facts(image: Image, catalog: Catalog) -> dict[str, object]:

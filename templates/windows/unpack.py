@@ -1,6 +1,5 @@
 """Unpack the payload of Python's installer for Windows, on Linux: `unpack.py SERIES`."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ def unpack(name: str, package: Path, size: int) -> None:
 
 
 def main(series: str) -> None:
-    """Unpack all packages, check that what makes a Python is there, and remove the tests."""
+    """Unpack all packages, and check that what makes a Python is there."""
     PYTHON.mkdir(parents=True)
     found = payloads()
     for name in (f"{package}.msi" for package in PACKAGES):
@@ -45,9 +44,6 @@ def main(series: str) -> None:
     if missing := [name for name in needed if not (PYTHON / name).is_file()]:
         has = sorted(path.name for path in PYTHON.iterdir())
         sys.exit(f"the installer lacks {', '.join(missing)}; at its top it has {', '.join(has)}")
-    for path in sorted(PYTHON.rglob("*")):
-        if path.is_dir() and path.name in {"test", "tests", "idle_test"}:
-            shutil.rmtree(path)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def install(wheel: Path, launcher: bytes, series: str) -> None:
         if any(".data/" in name for name in names):
             sys.exit(f"{wheel.name} has files for other folders, which only pip on Windows can install")
         archive.extractall(SITE)
-    info = SITE / next(name for name in names if name.endswith(".dist-info/RECORD")).rpartition("/")[0]
+    # A wheel may carry other ones within it, with records of their own.
+    records = [name for name in names if name.endswith(".dist-info/RECORD") and name.count("/") == 1]
+    info = SITE / records[0].partition("/")[0]
     added = {info / "INSTALLER": b"pip\n"}
     points = info / "entry_points.txt"
     if points.exists():

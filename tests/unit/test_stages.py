@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from kiln import paths, render, stages
-from kiln.errors import RenderError
+from kiln.errors import CatalogError, RenderError
 from tests.unit import family as f
 
 NAMES = f.WINDOWS_NAMES
@@ -137,6 +137,7 @@ def test_wheels_are_installed_as_pip_records_them(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     wheel = tmp_path / "Some_thing-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("something/_vendor/other-1.dist-info/RECORD", "other.py,,\n")
         archive.writestr("something.py", "")
         archive.writestr("something-1.dist-info/entry_points.txt", "[console_scripts]\nsome = something:main\n")
         archive.writestr("something-1.dist-info/RECORD", "something.py,,\n")
@@ -164,3 +165,83 @@ def test_the_installers_payloads_by_name(tmp_path, monkeypatch):
     assert found["core.msi"] == (tmp_path / "a0", 7)
     with pytest.raises(SystemExit, match=r"core\.msi has 0 bytes instead of 7"):
         unpack.unpack("core.msi", *found["core.msi"])
+
+
+def test_packages_of_one_platform(tmp_path):
+    """They are installed there alone, after the step that other platforms share word for word."""
+    data = f.family()
+    data["targets"]["trixie"]["packages"]["platforms"] = {"linux/arm64": ["libatomic1", "libx"]}
+    data["targets"]["alpine3.24"]["packages"]["platforms"] = {"linux/amd64": ["libatomic"]}
+    matrix = f.expand(tmp_path, data)
+    text = render.dockerfile(image(matrix, "-trixie"), matrix.catalog)
+    final = text.rpartition("\nFROM ")[2]
+    assert "ARG TARGETPLATFORM\n" in final
+    assert "    linux/arm64) set -- libatomic1 libx ;;\n" in final
+    assert '    zlib1g \\\n    "$@"\n#' in final
+    assert "TARGETPLATFORM" not in text.removesuffix(final)
+    assert '    zlib \\\n    "$@"\nEOF' in render.dockerfile(image(matrix, "alpine"), matrix.catalog)
+
+
+def test_platforms_that_are_not_built_leave_no_trace(tmp_path):
+    """Data may stand ready for them."""
+    data = f.family()
+    plain = f.expand(tmp_path, data)
+    data["targets"]["trixie"]["base"]["platforms"].append("linux/arm/v5")
+    data["targets"]["trixie"]["packages"]["platforms"] = {"linux/arm/v5": ["libatomic1"]}
+    ready = f.expand(tmp_path, data)
+    texts = [render.dockerfile(matrix.images[0], matrix.catalog) for matrix in (plain, ready)]
+    assert texts[0] == texts[1]
+
+
+PLATFORMS = (
+    "linux/386", "linux/amd64", "linux/arm/v5", "linux/arm/v6", "linux/arm/v7", "linux/arm64", "linux/mips64le",
+    "linux/ppc64le", "linux/riscv64", "linux/s390x",
+)  # fmt: skip
+
+
+def test_every_platform_of_the_official_images(tmp_path):
+    """One Dockerfile serves all of them: what differs is told by the compiler when it runs."""
+    data = f.family()
+    for target in data["targets"].values():
+        target["platforms"] = target["base"]["platforms"] = list(PLATFORMS)
+    matrix = f.expand(tmp_path, data)
+    assert all(image.platforms == PLATFORMS for image in matrix.images)
+    keys = {render.compile_key(matrix.images[0], platform) for platform in PLATFORMS}
+    assert len(keys) == len(PLATFORMS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"platforms": {"linux/s390x": ["x"]}},
+            r"packages\.platforms\['linux/s390x'\]: found 'linux/s390x'; use one of",
+        ),
+        (
+            {"platforms": {"linux/amd64": ["x y"]}},
+            r"packages\.platforms\['linux/amd64'\]\[0\]: found 'x y'; write a pa",
+        ),
+    ],
+)
+def test_malformed_packages_of_a_platform(tmp_path, change, message):
+    """Platforms that the base lacks, and names that are none."""
+    data = f.family()
+    data["targets"]["trixie"]["packages"] |= change
+    with pytest.raises(CatalogError, match=message):
+        f.load(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("skip", "message"),
+    [
+        ({"test_re; rm": "x"}, r"training\.skip.*found ';'"),
+        ({"re": "x"}, r"training\.skip\['re'\]: found 're'; write a test such as test_re or test\.test_re\.ReTests"),
+        ({"test_re": " "}, r"training\.skip\['test_re'\]: found no reason; write why the test cannot pass there"),
+    ],
+)
+def test_malformed_training(tmp_path, skip, message):
+    """Names that are no tests, and tests without a reason."""
+    data = f.family()
+    data["targets"]["trixie"]["training"] = {"skip": skip}
+    with pytest.raises(CatalogError, match=message):
+        f.load(tmp_path, data)
