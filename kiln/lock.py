@@ -176,9 +176,11 @@ def _compile(cell: Cell, environment: Mapping[str, str], *, upgrade: bool) -> st
 
 
 def reason(text: str) -> str:
-    """Return uv's complaint as one line, without its frame and without credentials."""
-    lines = (re.sub(r"^[^\w`]+", "", line).strip() for line in text.splitlines())
-    line = re.sub(r"[a-z]+://[^\s`]+", lambda match: reach.shown(match[0]), " ".join(filter(None, lines)))
+    """Return uv's complaint as one line, without what it says of itself, and without credentials."""
+    told = text.partition("\nhint: ")[0].removeprefix("error: ")
+    told = re.sub(r" for split \(markers: [^)]*\)", "", told)
+    line = re.sub(r" cause: ", ": ", " ".join(told.split()))
+    line = re.sub(r"[a-z]+://[^\s`]+", lambda match: reach.shown(match[0]), line)
     return line if len(line) <= 600 else f"{line[:597]}..."
 
 

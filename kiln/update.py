@@ -64,8 +64,10 @@ def run(file: Path, names: Sequence[str], *, removal: bool = False, home: str = 
     `home` is python.org or a mirror of its API and files. Raises `UpdateError` for the first that
     does not answer well, so that no file is updated in part.
     """
-    before = catalogs.load(file)
+    catalogs.load(file)
+    # Once more from the very text that the new one is compared with: someone may edit the file now.
     text = file.read_text("utf-8")
+    before = catalogs.loads(text, str(file))
     plan = Plan(catalog=before)
     for name in _chosen(before, names):
         step = _python(plan.catalog, removal, home, names) if name == PYTHON else _package(plan.catalog, name, removal)

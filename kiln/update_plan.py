@@ -82,7 +82,16 @@ def replace(catalog: Catalog, old: Release, new: Release | None, version: str) -
     there = any(release.version == new.version for release in catalog.releases)
     instead = [*([] if there else [new]), *([old] if old.version in named else [])]
     releases = [one for release in catalog.releases for one in (instead if release is old else [release])]
-    return Plan(catalog=structs.replace(catalog, releases=releases), remarks=remarks)
+    packages = catalog.packages
+    if packages and old.parsed.is_prerelease and not new.parsed.is_prerelease:
+        packages = {name: _final(package, new.series) for name, package in packages.items()}
+    return Plan(catalog=structs.replace(catalog, releases=releases, packages=packages), remarks=remarks)
+
+
+def _final(package: Package, series: str) -> Package:
+    """Return a package that names a series by its final name: `3.15` for `3.15-rc`."""
+    pythons = [series if python == f"{series}-rc" else python for python in package.pythons]
+    return structs.replace(package, pythons=list(dict.fromkeys(pythons)))
 
 
 def package(catalog: Catalog, name: str, answer: Sequence[Offered], *, removal: bool) -> Plan:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 LARGEST = 32_000_000
-"""Most bytes of an answer; the largest pages of the public index have a tenth of that."""
+"""Most bytes of an answer: thousands of versions with a hundred files each."""
 LONGEST_SECONDS = 120.0
 CHUNK = 1 << 16
 
@@ -97,7 +97,9 @@ def chunks(response: "requests.Response") -> Iterator[bytes]:
     from urllib3.exceptions import HTTPError  # with requests, 100 ms
 
     try:
-        # urllib3 counts: fewer bytes than announced, or a broken chunk, are an error.
-        yield from response.raw.stream(CHUNK, decode_content=True)
+        # What is here already, so that a trickle cannot outwit the caller's clock. urllib3 counts:
+        # fewer bytes than announced, or a broken chunk, are an error.
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
+            yield chunk
     except (HTTPError, OSError) as error:
         raise Unavailable("the connection broke off in the middle of the answer", lasting=False) from error

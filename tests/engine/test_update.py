@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln import catalog, paths, update, web
+from kiln import catalog, paths, reach, update, web
 from kiln.errors import UpdateError
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
@@ -262,6 +262,33 @@ def test_a_bad_answer_leaves_the_file_untouched(command: Command, case: str) -> 
     line = command.refused("uvicorn")
     assert words in line
     assert len(line) < 700
+
+
+def test_a_trickle_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then keeps a connection alive for ever."""
+
+    class Trickle(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    monkeypatch.setattr(web, "LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr(web, "ATTEMPTS", 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Trickle) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.daemon_threads = True
+        url, begin = f"http://127.0.0.1:{server.server_port}/", time.monotonic()
+        with reach.session() as client, pytest.raises(UpdateError, match="did not end within"):
+            web.get(client, url, accept="*/*", what="it")
+        assert time.monotonic() - begin < 2
+        server.shutdown()
 
 
 def test_a_dead_index_leaves_the_file_untouched(command: Command) -> None:

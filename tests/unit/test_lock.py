@@ -116,8 +116,12 @@ def test_uv_is_told_of_pips_settings():
 
 
 def test_uvs_reason_is_one_line_without_credentials():
-    """Its frame of lines is for terminals."""
-    text = "  \u00d7 No solution found:\n  ╰─▶ Because x==9 is not at https://me:secret@example.org/x?t=1, your\n      wish fails.\n"
+    """Neither is its hint, which is for users of uv."""
+    text = (
+        "error: No solution found for split (markers: sys_platform == 'linux')\n"
+        "  cause: Because x==9 is not at https://me:secret@example.org/x?t=1,\n"
+        "         your wish fails.\n\nhint: Use another Python.\n"
+    )
     assert lock.reason(text) == "No solution found: Because x==9 is not at https://example.org/x your wish fails."
     assert len(lock.reason("word " * 1000)) == 600
 

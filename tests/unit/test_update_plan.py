@@ -177,6 +177,16 @@ def test_a_release_that_is_there_does_not_stand_twice(tmp_path):
     assert replaced(catalog, catalog.releases[1])[0] == ["3.13.5"]
 
 
+def test_a_series_that_becomes_final_is_named_so(tmp_path):
+    """Packages that were built on its candidate go on with it."""
+    catalog = load(tmp_path, ("3.15.0rc1", "3.13.5"), pythons=["3.15-rc", "3.13"])
+    final = load(tmp_path, ("3.15.0",), pythons=["3.15"]).releases[0]
+    _, plan = replaced(catalog, final)
+    assert plan.catalog.packages["uvicorn"].pythons == ["3.15", "3.13"]
+    _, plan = replaced(catalog, structs.replace(catalog.releases[0], version="3.15.0rc2"))
+    assert plan.catalog.packages["uvicorn"].pythons == ["3.15-rc", "3.13"]
+
+
 def test_a_release_without_sources_is_left_for_next_time(tmp_path):
     """python.org announces some minutes before all files are there."""
     catalog = load(tmp_path)
