@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,20 +35,46 @@ class Container:
         """How many times something was run in it."""
         self._engine = engine
 
-    def ask(self, script: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Run a Python script in the container; it sees `given` as `GIVEN` and prints JSON.
+    def ask(self, script: str, given: Mapping[str, Any], *, user: str = "") -> dict[str, Any]:
+        """Run a Python script in the container, as the image's user or another one.
 
-        Raises EngineError with the last line of what went wrong.
+        It sees `given` as `GIVEN` and prints JSON. Raises EngineError with the last line of what went wrong.
         """
         self.execs += 1
         text = f"GIVEN = {dict(given)!r}\n{script}"
-        command = ("exec", "--interactive", self.name, "python3", "-B", "-")
+        command = ("exec", "--interactive", f"--user={user}", self.name, "python3", "-B", "-")
         answer = _docker(self._engine, *command, stdin=text.encode())
         try:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
             raise EngineError(f"python3 in the container printed {answer[:100]!r} in place of JSON") from None
         return found
+
+    def start(self) -> None:
+        """Start the container again."""
+        _docker(self._engine, "start", self.name)
+
+    def stop(self) -> int:
+        """Ask the container to end, end it after the engine's grace period, and return its exit code."""
+        _docker(self._engine, "stop", self.name)
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> int:
+        """Return the exit code of a container that ends by itself; raise EngineError if it still runs after a time."""
+        end = time.monotonic() + seconds
+        while (state := self._state())["Running"]:
+            if time.monotonic() > end:
+                raise EngineError(f"the container still runs after {seconds} seconds")
+            time.sleep(0.1)
+        return int(state["ExitCode"])
+
+    def logs(self) -> str:
+        """Return what the container has written."""
+        return _docker(self._engine, "logs", self.name, errors=True)
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(_docker(self._engine, "inspect", "--format={{json .State}}", self.name))
+        return state
 
 
 @contextmanager
@@ -87,20 +114,22 @@ def _remove(engine: Engine, token: str) -> None:
 
 
 @contextmanager
-def running(
-    engine: Engine, reference: str, *, token: str, platform: str, command: Sequence[str] = _WAIT
-) -> Iterator[Container]:
+def running(  # noqa: PLR0913 - each is a choice of its own
+    engine: Engine, reference: str, *, token: str, platform: str,
+    command: Sequence[str] = _WAIT, options: Sequence[str] = ("--init",),
+) -> Iterator[Container]:  # fmt: skip
     """Run a container of an image that is in the engine, and remove it whatever happens.
 
+    An empty command is the image's own. Options are those of `docker create`.
     The host's certificates, pip configuration and proxies are lent to it; the image is left alone.
     """
     name = f"kiln-test-{token}-{uuid.uuid4().hex[:6]}"
-    options = ["--name", name, "--label", f"{LABEL}={token}", "--init", "--platform", platform, "--pull", "never"]
+    chosen = ["--name", name, "--label", f"{LABEL}={token}", "--platform", platform, "--pull", "never", *options]
     try:
         # Values go by the environment: an argument can be read by everyone on the machine.
         lent = {**_variables(), **network.proxies()}
-        options += [word for variable in sorted(lent) for word in ("--env", variable)]
-        _docker(engine, "create", *options, reference, *command, env=lent)
+        chosen += [word for variable in sorted(lent) for word in ("--env", variable)]
+        _docker(engine, "create", *chosen, reference, *command, env=lent)
         _lend(engine, name)
         _docker(engine, "start", name)
         yield Container(engine, name)
@@ -109,15 +138,20 @@ def running(
         _docker(engine, "rm", "--force", "--volumes", name)
 
 
-def _docker(engine: Engine, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
-    """Run a docker command and return its output; raise EngineError with its last line where it fails."""
+def _docker(
+    engine: Engine, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, errors: bool = False
+) -> str:
+    """Run a docker command and return its output, with that to stderr if asked.
+
+    Raises EngineError with the last line where it fails.
+    """
     environment = {**os.environ, **engine.env, **(env or {})}
     done = subprocess.run(engine.docker(*args), input=stdin, env=environment, capture_output=True, check=False)
     output, problem = (text.decode(errors="replace").strip() for text in (done.stdout, done.stderr))
     if done.returncode:
         reason = (problem or output or "no output").splitlines()[-1]
         raise EngineError(f"docker {args[0]} failed with exit code {done.returncode}: {reason}")
-    return output
+    return f"{output}\n{problem}".strip() if errors else output
 
 
 def _variables() -> dict[str, str]:

@@ -60,7 +60,7 @@ def recorded(
 
     Raises SelectionError that says what to type if there is none.
     """
-    chosen = matrix.select(globs) if globs else matrix.images
+    chosen = matrix.select(globs) if globs else matrix.everything
     cases = [
         Case(
             image=image, platform=record.platform, native=record.platform == native,

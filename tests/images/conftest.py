@@ -4,7 +4,7 @@
     python -m pytest tests/images --image localhost/try:1 --as 3.13.5-slim-trixie
 
 A check is a function that takes some of the fixtures `image`, `record`, `facts`, `installs`,
-`config`, `expect` and testinfra's `host`. The first `facts` of an image start its container.
+`distributions`, `life`, `config`, `expect` and testinfra's `host`. The first `facts` of an image start its container.
 """
 
 import pickle
@@ -39,6 +39,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "variant(name): the check is for images of this variant only")
+    config.addinivalue_line("markers", "package(kind): the check is for images with a package, of any kind or this one")
 
 
 def pytest_cmdline_main(config):
@@ -72,7 +73,8 @@ def _plan(config, globs):
     stack = ExitStack()
     config.add_cleanup(lambda: _end(stack))
     use_engine(engine)
-    config.stash[_STATE] = State(engine, stack.enter_context(container.lease(engine)), chosen)
+    redis = plan.redis(config.option, chosen, engine)
+    config.stash[_STATE] = State(engine, stack.enter_context(container.lease(engine)), chosen, redis)
     return None
 
 
@@ -88,17 +90,25 @@ def _end(stack):
 def pytest_configure_node(node):
     """Hand a worker of pytest-xdist what this process has planned."""
     state = node.config.stash[_STATE]
-    node.workerinput["kiln"] = pickle.dumps((state.engine, state.token, state.cases))
+    node.workerinput["kiln"] = pickle.dumps((state.engine, state.token, state.cases, state.redis))
 
 
 def pytest_generate_tests(metafunc):
     if "case" not in metafunc.fixturenames:
         return
     state = metafunc.config.stash.get(_STATE, None)
-    marker = metafunc.definition.get_closest_marker("variant")
-    chosen = [case for case in state.cases if not marker or case.image.variant in marker.args] if state else []
+    chosen = [case for case in state.cases if _meant(metafunc.definition, case)] if state else []
     params = [pytest.param(case, id=case.id) for case in chosen]
     metafunc.parametrize("case", params, scope="session", indirect=True)
+
+
+def _meant(definition, case):
+    """Tell whether a check is for an image, by its markers."""
+    variant, kind = (definition.get_closest_marker(name) for name in ("variant", "package"))
+    installed = case.image.installed
+    if kind and (not installed or installed.package.test.kind not in (kind.args or (installed.package.test.kind,))):
+        return False
+    return not variant or case.image.variant in variant.args
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -173,7 +183,7 @@ def case(request):
 def subject(request, case):
     """Yield the image's container and what it answered, which are made when they are first asked for."""
     state = request.config.stash[_STATE]
-    made = Subject(case, state.engine, state.token)
+    made = Subject(case, state.engine, state.token, state.redis)
     state.subjects[case.id] = made
     yield made
     try:
@@ -204,6 +214,18 @@ def facts(subject):
 def installs(subject):
     """Return what came of installing from the index (see installs.py)."""
     return subject.installs
+
+
+@pytest.fixture
+def distributions(subject):
+    """Return what of the index is in the image (see distributions.py)."""
+    return subject.distributions
+
+
+@pytest.fixture
+def life(subject):
+    """Return what came of the package's application (see application.py)."""
+    return subject.life
 
 
 @pytest.fixture

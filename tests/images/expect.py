@@ -3,9 +3,14 @@
 import re
 from collections.abc import Iterable
 
+from msgspec import UNSET
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from kiln import render, stages
 from kiln.matrix import Image
 from kiln.model import Catalog
+from kiln.packages import installed
 
 # machine number of the ELF header, bits, byte order
 ELF = {
@@ -61,11 +66,14 @@ _SERIES = {
     "3.12": ["audioop", "crypt", "spwd", "lib2to3.pgen2.driver"],
 }
 
+# What the packages of the index and their libraries may add to what is pulled.
+_PACKAGE_MB = 40
+
 # What builds and package managers leave behind; a folder is written with a slash at its end.
 LEFTOVERS = (
     r"/var/lib/apt/lists/(?!lock|partial/$|auxfiles/$).+|/var/cache/(apt/.*\.(deb|bin)|apk/.+|kiln/.*|ldconfig/.+|debconf/.*-old)"
     r"|/var/lib/dpkg/.*-old|/var/log/(apt/.+|.*\.log)|/etc/apt/apt\.conf\.d/zz-kiln|/run/kiln/.*|/install/.*"
-    r"|/usr/src/.+|/tmp/.+|/var/tmp/.+|/root/\.(cache|config|local|wget-hsts|python_history|ash_history|bash_history).*"
+    r"|/usr/src/.+|/tmp/.+|/var/tmp/.+|/app/\..*|(/root|/home/[^/]+)/\.(cache|config|local|wget-hsts|python_history|ash_history|bash_history).*"
 )
 
 SECRETS = (
@@ -92,11 +100,45 @@ def modules(image: Image) -> list[str]:
 
 def environment(image: Image) -> dict[str, str]:
     """Return the whole environment of an image."""
-    return {
+    python = {
         "LANG": "C.UTF-8",
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHON_VERSION": image.release.version,
     }
+    return {**python, **((image.installed.package.environment or {}) if image.installed else {})}
+
+
+def command(image: Image) -> dict[str, object]:
+    """Return what the configuration of an image says of how it is run."""
+    if image.installed is None:
+        return {"Cmd": ["python3"], "WorkingDir": "/", "User": ""}
+    package = image.installed.package
+    ports = {"ExposedPorts": {f"{package.port}/tcp": {}}} if package.port else {}
+    return {"Cmd": list(package.command), "WorkingDir": "/app", "User": "1000:1000", **ports}
+
+
+def user(image: Image) -> list[object]:
+    """Return user id, home and folder of whoever runs commands in an image."""
+    return [1000, "/app", "/app"] if image.installed else [0, "/root", "/"]
+
+
+def site(image: Image) -> str:
+    """Return the folder that pip installs to: the user's own, where the user is not root."""
+    letter = "t" if image.flavour == "freethreaded" else ""
+    prefix = f"{user(image)[1]}/.local" if image.installed else "/usr/local"
+    return f"{prefix}/lib/python{image.release.series}{letter}/site-packages/"
+
+
+def budget(image: Image) -> float | None:
+    """Return the most megabytes that an image may take; a package has some beyond Python's."""
+    most = image.target.variants[image.variant].max_mb
+    return None if most is UNSET else most + (_PACKAGE_MB if image.installed else 0)
+
+
+def versions(image: Image) -> dict[str, str]:
+    """Return the version of the distribution in the tag; only for images with a package."""
+    mine = installed(image)
+    return {canonicalize_name(Requirement(mine.package.requirements[0]).name): mine.version}
 
 
 def commands(image: Image) -> dict[str, str]:

@@ -98,6 +98,11 @@ def imported(name):
     return run("python3", "-B", "-c", f"import {name} as module; print(module.__file__)")
 
 
+def user():
+    """Tell who runs commands in the image, at home where, and in which folder."""
+    return [os.getuid(), os.path.expanduser("~"), str(pathlib.Path.cwd())]  # noqa: PTH111 - as the probe does
+
+
 def https():
     """Tell what Python's own client gets from the index over TLS."""
     with urllib.request.urlopen(index() + "/" + WHEEL + "/", timeout=30) as answer:  # noqa: S310 - what pip uses
@@ -131,7 +136,7 @@ def wait():
 
 def main():
     """Print what was installed and what failed."""
-    results = {"https": guarded(https)}
+    results = {"user": guarded(user), "https": guarded(https)}
     wait()
     results["wheel"] = guarded(wheel)
     if GIVEN.get("builds"):

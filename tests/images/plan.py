@@ -11,7 +11,8 @@ from kiln import catalog, matrix, records
 from kiln.engine import Engine
 from kiln.errors import SelectionError
 from kiln.matrix import Matrix
-from tests.images import cases
+from kiln.records import Record
+from tests.images import broker, cases
 from tests.images.cases import Case
 from tests.images.subject import Subject
 
@@ -19,10 +20,12 @@ from tests.images.subject import Subject
 class State:
     """The cases of a run, and what is known of their checks so far."""
 
-    def __init__(self, engine: Engine, token: str, found: Iterable[Case]) -> None:
+    def __init__(self, engine: Engine, token: str, found: Iterable[Case], redis: str) -> None:
         self.engine = engine
         self.token = token
         """The lease of the run's containers."""
+        self.redis = redis
+        """The image of a broker, if workers are among the cases."""
         self.cases = list(found)
         self.subjects: dict[str, Subject] = {}
         self.total: Counter[str] = Counter()
@@ -58,12 +61,23 @@ def choose(option, globs: list[str], engine: Engine) -> list[Case]:
     """Return the cases that the command line asks for."""
     family, native = load(option), engine.platforms[0]
     if not option.image:
-        found = records.every(family.repository)
+        found = _records(family)
         return cases.recorded(family, found, globs=globs, platforms=option.platform, native=native)
     if not option.image_id:
         raise SelectionError(f"--image {option.image}: say with --as ID which image of the matrix it should be")
     platform = (option.platform or [native])[0]
     return [cases.named(family, option.image, option.image_id, platform, native=native)]
+
+
+def _records(family: Matrix) -> list[Record]:
+    """Return what was built last of all images."""
+    return [record for repository in family.repositories for record in records.every(repository)]
+
+
+def redis(option, chosen: list[Case], engine: Engine) -> str:
+    """Return the reference of a broker's image, if one of the cases is a worker."""
+    kinds = {case.image.installed.package.test.kind for case in chosen if case.image.installed}
+    return broker.build(engine, load(option).catalog) if "worker" in kinds else ""
 
 
 def load(option) -> Matrix:
@@ -75,7 +89,7 @@ def check_recorded(option, globs: list[str]) -> None:
     """Raise SelectionError if there is nothing to test, before an engine is brought for it."""
     if not option.image:
         family = load(option)
-        found = records.every(family.repository)
+        found = _records(family)
         cases.recorded(family, found, globs=globs, platforms=option.platform, native="")
 
 

@@ -16,7 +16,9 @@ from kiln import container, network, paths
 from kiln.container import Container
 from kiln.engine import Engine
 from kiln.errors import EngineError
+from kiln.packages import installed
 from tests.images import expect
+from tests.images.application import Application
 from tests.images.cases import Case
 
 _T = TypeVar("_T")
@@ -38,8 +40,9 @@ class Facts(dict[str, Any]):
 class Subject:
     """One image while its checks run."""
 
-    def __init__(self, case: Case, engine: Engine, token: str) -> None:
+    def __init__(self, case: Case, engine: Engine, token: str, redis: str = "") -> None:
         self.case = case
+        self._runs = Application(case, engine, token, redis)
         self.seconds: dict[str, float] = {}
         """How long the container's start and the scripts took."""
         self._engine = engine
@@ -105,9 +108,28 @@ class Subject:
         """Return what came of installing packages from the index."""
         return self._answer("installs")
 
+    @property
+    def distributions(self) -> Facts:
+        """Return what of the index is in the image, after the probe has seen it as it was built."""
+        return self._answer("distributions")
+
+    @property
+    def life(self) -> Facts:
+        """Return what came of the package's application, from its first start to its end."""
+        return self._answer("life")
+
+    def ends(self, *options: str) -> tuple[int, str]:
+        """Return exit code and output of the image's own command, where it should end by itself."""
+        self._skip_if_broken()
+        try:
+            return self._runs.ends(*options)
+        except EngineError as error:
+            pytest.fail(f"{self.case.id}: {error}", pytrace=False)
+
     def _answer(self, name: str) -> Facts:
         """Return a script's answer; where there is none, one check says why and the others are not repeated."""
-        answer = self._answers[name]
+        own = {"distributions": lambda: self._distributions, "life": lambda: self._life}
+        answer = own[name]() if name in own else self._answers[name]
         if isinstance(answer, Facts):
             return answer
         if name in self._told:
@@ -130,10 +152,31 @@ class Subject:
         self.seconds["facts"] = round(time.monotonic() - begin, 2)
         return found
 
+    @cached_property
+    def _distributions(self) -> Facts | EngineError:
+        given = {"imports": installed(self.case.image).package.test.imports}
+        # Not beside the probe, which would find its temporary files.
+        _, begin = self._answers, time.monotonic()
+        answer = self._ask(self.container, "distributions", given)
+        self.seconds["package"] = round(time.monotonic() - begin, 2)
+        return answer
+
+    @cached_property
+    def _life(self) -> Facts | EngineError:
+        begin = time.monotonic()
+        try:
+            return Facts(self.case.id, self._runs.life(installed(self.case.image)))
+        except EngineError as error:
+            return error
+        finally:
+            self.seconds["application"] = round(time.monotonic() - begin, 2)
+
     def _ask(self, running: Container, name: str, given: dict[str, Any]) -> Facts | EngineError:
         script = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+        # The probe has to see what only root can; what users do, the image's own user does.
+        user = "0" if name == "probe" and self.case.image.installed else ""
         try:
-            return Facts(self.case.id, running.ask(script, given))
+            return Facts(self.case.id, running.ask(script, given, user=user))
         except EngineError as error:
             return error
 
