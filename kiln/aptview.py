@@ -57,7 +57,8 @@ def refresh(
         except CommandError as error:
             # One entry that fails (a third party's, mostly) does not matter while others answer.
             if current or not _has_lists(folder):
-                raise AptError(f"apt: no package list can be had; {error}") from error
+                which = "not every" if current else "no"
+                raise AptError(f"apt: {which} package list can be had; {error}") from error
             console.say(f"apt: some package lists could not be refreshed; see {paths.log('apt')}")
         paths.write_whole(stamp, "")
 

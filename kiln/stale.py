@@ -1,12 +1,13 @@
 """Which of the recorded images would change if they were built today, and why."""
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
-from kiln import bases, candidates, container, contents, plan, records, registry
+from kiln import bases, candidates, container, contents, paths, plan, records, registry
 from kiln import engine as engines
 from kiln.bake import Inputs
 from kiln.build import held_digests
@@ -77,8 +78,8 @@ def _recorded(matrix: Matrix, globs: Sequence[str]) -> list[tuple[Image, Record]
         for image in images for platform in image.platforms if (image.id, platform) in found
     ]  # fmt: skip
     if not chosen:
-        which = " ".join(globs) if globs else "3.13.5-slim-trixie"
-        raise SelectionError(f"no built image is recorded{' for these' if globs else ''}; `invoke build {which}` first")
+        which = f"no image of {' '.join(globs)}" if globs else "no image"
+        raise SelectionError(f"{which} is recorded as built; `{shlex.join(['invoke', 'build', *globs])}` builds and records")
     return chosen
 
 
@@ -118,8 +119,8 @@ def _group(
     first = group[0]
     names = {package.name for one in group for package in one.contents.packages}
     try:
-        base = _base(first.image, first.record.platform, engine, token)
         newest = candidates.newest(first.image.target, first.record.platform, first.contents, names)
+        base = _base(first.image, first.record.platform, engine, token)
     except KilnError as error:
         return [(one, _unknown(one.record, str(error))) for one in group]
     return [(one, _verdict(one, base, newest, matrix)) for one in group]
@@ -163,12 +164,15 @@ def _base(image: Image, platform: str, engine: Engine, token: str) -> _Base:
     if bases.available(target, platform, engine=engine) != "registry":
         if target.distribution == "debian":
             return _Base()
-        raise BaseError(f"its base {reference} cannot be asked for: {registry.look(reference, engine).reason}")
+        asked = registry.known(reference)
+        raise BaseError(f"its base {reference} cannot be asked for: {asked.reason if asked else 'KILN_BASES=bootstrap'}")
     digest = registry.look(reference, engine).digest
     key = f"{digest}-{platform.replace('/', '-')}"
     # Beside a digest, a tag says nothing, and not every command of docker's takes both.
     name = f"{re.sub(r':[^:/]+$', '', target.base.image)}@{digest}"
-    inside = contents.find(key) or contents.look(engine, name, platform, token=token, key=key, pull=True)
+    # Whoever pulled it removes it.
+    with paths.lock("contents-base"):
+        inside = contents.find(key) or contents.look(engine, name, platform, token=token, key=key, pull=True)
     return _Base(digest=digest, versions={package.name: package.version for package in inside.packages})
 
 

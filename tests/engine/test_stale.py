@@ -6,14 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
 
-from kiln import bases, catalog, contents, matrix, paths, plan, process, records
+from kiln import apt, aptview, bases, catalog, contents, matrix, paths, plan, process, records
 from kiln import engine as engines
 from kiln.bake import Inputs
 from kiln.candidates import newest
+from kiln.errors import AptError
 from kiln.plan import Options, Wanted
 from tests.engine.command import SLIM, Family, docker, environment, error_of
 from tests.engine.test_publish import Registry
@@ -216,13 +218,14 @@ def test_held_packages_stay(built, slim, status):
 
 def test_foreign_platforms_are_judged_without_running_them(built):
     """An image of another architecture, without a shell, is compared with that architecture's index."""
-    status = f"Package: libc6\nStatus: install ok installed\nArchitecture: arm64\nVersion: {OLD}\n\n"
+    # No other architecture has it.
+    status = f"Package: linux-image-arm64\nStatus: install ok installed\nArchitecture: arm64\nVersion: {OLD}\n\n"
     base = f'LABEL {contents.BASE_LABEL}="{built.base}"'
     built.build(f"FROM scratch\n{base}\nCOPY status /var/lib/dpkg/status", platform="linux/arm64", status=status)
     found = built.verdict()
     assert found["platform"] == "linux/arm64"
-    assert [(one["name"], one["old"]) for one in found["packages"]] == [("libc6", OLD)]
-    assert found["packages"][0]["new"].startswith("2.41-")
+    assert [(one["name"], one["old"]) for one in found["packages"]] == [("linux-image-arm64", OLD)]
+    assert found["packages"][0]["new"].startswith("6.12.")
 
 
 def test_another_dockerfile(built, slim, status):
@@ -258,6 +261,19 @@ def test_offline_is_an_error_not_fresh(built, slim, status, tmp_path):
     assert "127.0.0.1" in message
 
 
+def test_lists_are_of_now(built, slim, status, config):
+    """Lists are asked for again after a quarter of an hour, and one that cannot be had is an error."""
+    built.build(FRESH.format(slim.reference), status=status)
+    stamp = config.parent / "updated"
+    before = time.time() - aptview.CURRENT_AGE - 60
+    os.utime(stamp, (before, before))
+    assert built.verdict()["state"] == "fresh"
+    assert time.time() - stamp.stat().st_mtime < aptview.CURRENT_AGE
+    gone = aptview.entry("deb", "http://127.0.0.1:9/debian", ["trixie"], apt.mirrors().keyring)
+    with pytest.raises(AptError, match="not every package list can be had"):
+        aptview.refresh("gone", gone, current=True)
+
+
 def test_what_cannot_be_judged_says_why(built, slim, status):
     """An image without a package database, or one that the engine lost, is unknown beside the judged ones."""
     built.build("FROM scratch\nCOPY Dockerfile /", image="3.13.5-trixie")
@@ -278,7 +294,9 @@ def test_what_cannot_be_judged_says_why(built, slim, status):
 def test_nothing_recorded(built):
     """Where nothing was built, the message says what to type."""
     message = error_of(built.stale("--exit-code"))
-    assert message == "error: no built image is recorded; `invoke build 3.13.5-slim-trixie` first"
+    assert message == "error: no image is recorded as built; `invoke build` builds and records"
+    message = error_of(built.stale("*slim*"))
+    assert message == "error: no image of *slim* is recorded as built; `invoke build '*slim*'` builds and records"
 
 
 @pytest.fixture
