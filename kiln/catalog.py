@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 import msgspec
 from msgspec import Struct, UnsetType
 
-from kiln import checks, checks_packages
+from kiln import checks, checks_packages, checks_targets
 from kiln.errors import CatalogError
 from kiln.model import Catalog
 
@@ -49,6 +49,7 @@ def loads(text: str, file: str) -> Catalog:
 def _family(raw: Any, file: str) -> Catalog:
     catalog = convert(raw, Catalog, file)
     checks.check(catalog, file)
+    checks_targets.check(catalog, file)
     checks_packages.check(catalog, file)
     return catalog
 

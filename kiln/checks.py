@@ -8,7 +8,7 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from kiln.errors import CatalogError
-from kiln.model import Catalog, Release, Target
+from kiln.model import Catalog, Release
 
 # Every platform of the official images, as Docker writes it.
 PLATFORMS = (
@@ -110,45 +110,10 @@ def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield from form(f"$.sources.debian[{index}]", "suite", suite)
     for name in catalog.variants:
         yield from form(f"$.variants[{name!r}]", "name", name)
-    for name, target in catalog.targets.items():
+    for name in catalog.targets:
         yield from form(f"$.targets[{name!r}]", "name", name)
-        yield from _malformed_target(f"$.targets[{name!r}]", target)
     for index, release in enumerate(catalog.releases):
         yield from _malformed_release(f"$.releases[{index}]", release)
-
-
-def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:
-    yield from form(f"{where}.release", "name", target.release)
-    yield from form(f"{where}.base.image", "image", target.base.image)
-    if target.base.digest is not msgspec.UNSET:
-        yield from form(f"{where}.base.digest", "index", target.base.digest)
-    yield from _malformed_packages(f"{where}.packages", target)
-    for name, reason in target.training.skip.items() if target.training else ():
-        yield from form(f"{where}.training.skip[{name!r}]", "test", name)
-        if not reason.strip():
-            yield f"{where}.training.skip[{name!r}]", "found no reason; write why the test cannot pass there"
-    for name, variant in target.variants.items():
-        if variant.max_mb is not msgspec.UNSET and variant.max_mb <= 0:
-            yield f"{where}.variants[{name!r}].max_mb", f"found {variant.max_mb}; write how many megabytes it may have"
-    for field, platforms in ((".base.platforms", target.base.platforms), (".platforms", target.platforms)):
-        yield from twice(where + field, platforms)
-        for index, platform in enumerate(platforms):
-            if platform not in PLATFORMS:
-                known = ", ".join(PLATFORMS)
-                yield f"{where}{field}[{index}]", f"found unknown platform {short(platform)}; use one of {known}"
-
-
-def _malformed_packages(where: str, target: Target) -> Iterator[tuple[str, str]]:
-    packages = target.packages
-    lists = {f".{role}": getattr(packages, role) for role in ("compile", "full", "runtime")}
-    lists |= {f".platforms[{platform!r}]": names for platform, names in (packages.platforms or {}).items()}
-    for name, found in lists.items():
-        for index, package in enumerate(found):
-            yield from form(f"{where}{name}[{index}]", "package", package)
-    for platform in packages.platforms or {}:
-        if platform not in target.base.platforms:
-            has = ", ".join(target.base.platforms) or "no platform"
-            yield f"{where}.platforms[{platform!r}]", f"found {short(platform)}; use one of the base's: {has}"
 
 
 def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:
@@ -197,9 +162,7 @@ def twice(where: str, values: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Yield what refers to a target, variant or platform that is not there."""
-    for name, target in catalog.targets.items():
-        yield from _dangling_target(f"$.targets[{name!r}]", target, list(catalog.variants))
+    """Yield what refers to a target that is not there."""
     for index, release in enumerate(catalog.releases):
         for place, name in enumerate(release.targets):
             if name not in catalog.targets:
@@ -227,34 +190,6 @@ def _dangling_series(catalog: Catalog) -> Iterator[tuple[str, str]]:
             yield where, f"found {short(target)}, but Windows images share these tags anyway; name another target"
     if catalog.latest and catalog.latest not in stable:
         yield "$.latest", f"found {short(catalog.latest)}; use a series with a final release: {', '.join(stable)}"
-
-
-def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterator[tuple[str, str]]:
-    for name in target.variants:
-        if name not in variants:
-            yield f"{where}.variants", f"found unknown variant {short(name)}; use one of: {', '.join(variants)}"
-    if target.default_variant not in target.variants:
-        names = ", ".join(target.variants)
-        yield f"{where}.default_variant", f"found {short(target.default_variant)}; use one of its variants: {names}"
-    yield from _foreign(where, target)
-    for index, platform in enumerate(target.platforms):
-        if platform not in target.base.platforms:
-            has = ", ".join(target.base.platforms) or "no platform"
-            yield (
-                f"{where}.platforms[{index}]",
-                f"found {platform!r}, which the base {target.base.image} lacks (it has {has}); remove it",
-            )
-
-
-def _foreign(where: str, target: Target) -> Iterator[tuple[str, str]]:
-    """Yield what a system cannot have: Windows images are assembled by copying, and only there Windows runs."""
-    windows = target.distribution == "windows"
-    for index, platform in enumerate(target.platforms):
-        if platform.startswith("windows/") != windows:
-            yield f"{where}.platforms[{index}]", f"found {platform!r} for {target.distribution}; remove it"
-    for role in ("compile", "full", "runtime"):
-        if windows and getattr(target.packages, role):
-            yield f"{where}.packages.{role}", "found packages, but nothing is installed into Windows images; empty it"
 
 
 def _mixed_up(catalog: Catalog) -> Iterator[tuple[str, str]]:

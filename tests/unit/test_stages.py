@@ -224,7 +224,7 @@ def test_every_platform_of_the_official_images(tmp_path):
     ],
 )
 def test_malformed_packages_of_a_platform(tmp_path, change, message):
-    """Platforms that the base lacks, and names that are none."""
+    """Platforms that there are none of, and names that are none."""
     data = f.family()
     data["targets"]["trixie"]["packages"] |= change
     with pytest.raises(CatalogError, match=message):
