@@ -79,7 +79,9 @@ def _recorded(matrix: Matrix, globs: Sequence[str]) -> list[tuple[Image, Record]
     ]  # fmt: skip
     if not chosen:
         which = f"no image of {' '.join(globs)}" if globs else "no image"
-        raise SelectionError(f"{which} is recorded as built; `{shlex.join(['invoke', 'build', *globs])}` builds and records")
+        raise SelectionError(
+            f"{which} is recorded as built; `{shlex.join(['invoke', 'build', *globs])}` builds and records"
+        )
     return chosen
 
 
@@ -165,7 +167,9 @@ def _base(image: Image, platform: str, engine: Engine, token: str) -> _Base:
         if target.distribution == "debian":
             return _Base()
         asked = registry.known(reference)
-        raise BaseError(f"its base {reference} cannot be asked for: {asked.reason if asked else 'KILN_BASES=bootstrap'}")
+        raise BaseError(
+            f"its base {reference} cannot be asked for: {asked.reason if asked else 'KILN_BASES=bootstrap'}"
+        )
     digest = registry.look(reference, engine).digest
     key = f"{digest}-{platform.replace('/', '-')}"
     # Beside a digest, a tag says nothing, and not every command of docker's takes both.
