@@ -67,9 +67,9 @@ def grown(family: Catalog, size: int) -> Catalog:
 def _release(family: Catalog, version: str) -> Release:
     """Return the family's first release under another version, for all targets."""
     artifact = Artifact(file=f"Python-{version}.tar.xz", sha256=hashlib.sha256(version.encode()).hexdigest())
-    return replace(
-        family.releases[0], version=version, artifacts=[artifact], flavours=["default"], targets=list(family.targets)
-    )
+    # Windows images are not compiled, and nobody has imagined installers.
+    targets = [name for name, target in family.targets.items() if target.distribution != "windows"]
+    return replace(family.releases[0], version=version, artifacts=[artifact], flavours=["default"], targets=targets)
 
 
 def plan_all(path: Path) -> int:
