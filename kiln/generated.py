@@ -14,7 +14,7 @@ def write(matrix: Matrix) -> str:
     if _schema() != schema.text():
         paths.write_whole(paths.ROOT / SCHEMA, schema.text())
         changed.append(SCHEMA)
-    return "\n".join([*changed, f"{len(changed)} of {len(matrix.images) + 1} generated files changed"])
+    return "\n".join([*changed, f"{len(changed)} of {len(render.files(matrix)) + 1} generated files changed"])
 
 
 def drift(matrix: Matrix) -> str:

@@ -78,7 +78,7 @@ def test_globs_match_ids_and_tags(ours):
     """A glob finds images by any of their tags, in the matrix's order."""
     assert [image.id for image in ours.select(["3.13-slim"])] == ["3.13.18-slim-trixie"]
     assert [image.id for image in ours.select(["3.13.5*-slim-*"])] == ["3.13.5-slim-trixie", "3.13.5-slim-bookworm"]
-    assert ours.select(["*"]) == ours.images
+    assert ours.select(["*"]) == ours.everything
 
 
 def test_a_glob_without_a_match_lists_near_misses(ours):

@@ -1,0 +1,159 @@
+"""Packages are built on the images of the same run: locked, with what they need, the same each time."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from kiln import engine as engines
+from kiln import oci, paths
+from tests.engine.command import Family, docker, environment, summary
+
+# No wheel of it is on the index, and its extension links to a library that slim images do not have.
+VERSION = "2.9.10"
+PACKAGE = {
+    "command": ["python3"],
+    "description": "A client of PostgreSQL",
+    "pythons": ["3.13.5"],
+    "requirements": ["psycopg2"],
+    "targets": ["trixie"],
+    "test": {"imports": ["psycopg2"], "kind": "worker"},
+    "variants": ["slim"],
+    "versions": [VERSION],
+}
+ID = f"psycopg2:py3.13.5-slim-trixie-{VERSION}"
+
+
+class Checkout:
+    """A copy of the checkout with a family of its own, to whose packages a test adds."""
+
+    def __init__(self, folder, package):
+        self.folder = folder / "checkout"
+        names = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=paths.ROOT,
+            capture_output=True, text=True, check=True,
+        ).stdout.split("\0")  # fmt: skip
+        for name in names:
+            if name and (paths.ROOT / name).is_file():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(paths.ROOT / name, self.folder / name)
+        self.family = Family(folder, packages={"psycopg2": package})
+        self.family.trixie["packages"]["full"] = ["gcc", "libc6-dev", "libpq-dev"]
+        self.file = self.folder / "family.json"
+
+    def invoke(self, *words):
+        self.file.write_text(json.dumps(self.family.data), "utf-8")
+        return subprocess.run(
+            [sys.executable, "-m", "invoke", words[0], "--versions", str(self.file), *words[1:]], cwd=self.folder,
+            env=environment(), capture_output=True, text=True, check=False, timeout=1200,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return engines.bring()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return Checkout(tmp_path_factory.mktemp("packages"), PACKAGE)
+
+
+@pytest.fixture(scope="module")
+def reference(checkout, engine):
+    """Return the image of a package that has been locked and built as a user would."""
+    missing = checkout.invoke("build", "--quick", ID)
+    assert missing.returncode == 1
+    assert "write it: ./run invoke lock psycopg2" in summary(missing)[ID]
+    locked = checkout.invoke("lock", "psycopg2")
+    assert locked.returncode == 0, locked.stdout + locked.stderr
+    done = checkout.invoke("build", "--quick", ID)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(summary(done)) == [ID]
+    name = f"{checkout.family.repository.replace('/python', '/psycopg2')}:{ID.partition(':')[2]}"
+    yield name
+    docker(engine, "rmi", "--force", name, check=False)
+
+
+def run(engine, reference, *words):
+    return docker(engine, "run", "--rm", reference, *words)
+
+
+def test_the_lock_has_hashes_and_no_address(checkout, reference):
+    """What is installed is decided by version and hash, wherever it comes from."""
+    text = (checkout.folder / f"packages/psycopg2/locks/{VERSION}/py3.13.txt").read_text("utf-8")
+    assert f"psycopg2=={VERSION}" in text
+    assert "--hash=sha256:" in text
+    assert "://" not in text
+
+
+def test_a_compiled_extension_has_its_library(engine, reference):
+    """The system's package of what it links to is there, without the compiler or the headers."""
+    assert VERSION in run(engine, reference, "python3", "-c", "import psycopg2; print(psycopg2.__version__)")
+    assert "libpq5" in run(engine, reference, "dpkg-query", "--showformat", "${Package}\n", "--show")
+    assert run(engine, reference, "sh", "-c", "ls /usr/bin/*gcc* /usr/include/*.h 2> /dev/null | wc -l") == "0"
+
+
+def test_nothing_of_pip_or_the_network_stays(engine, reference):
+    """No cache, no configuration; all bytecode is there, and loaded without a look at the source."""
+    assert run(engine, reference, "sh", "-c", "ls -A /var/cache /root /tmp /run | grep -i -e pip -e kiln | wc -l") == "0"
+    code = (
+        "import pathlib, psycopg2; folder = pathlib.Path(psycopg2.__file__).parent; "
+        "print([p.name for p in folder.glob('*.py') if int.from_bytes("
+        "(folder / '__pycache__' / f'{p.stem}.cpython-313.pyc').read_bytes()[4:8], 'little') != 1])"
+    )
+    assert run(engine, reference, "python3", "-c", code) == "[]"
+
+
+def test_it_runs_as_a_user_of_its_own(engine, reference):
+    """Not as root, in a folder that is its own; pip finds nothing wrong."""
+    assert run(engine, reference, "sh", "-c", "id -u; id -un; pwd; touch here && echo ok").split() == [
+        "1000", "app", "/app", "ok",
+    ]  # fmt: skip
+    assert "No broken requirements" in run(engine, reference, "pip", "check")
+
+
+def test_the_python_image_is_below_it(checkout, engine, reference):
+    """Its layers are those of the Python image, as that is built by itself, so that both are pulled once."""
+    done = checkout.invoke("build", "--quick", "3.13.5-slim-trixie")
+    assert done.returncode == 0, done.stdout + done.stderr
+    layers = [
+        json.loads(docker(engine, "image", "inspect", "--format", "{{json .RootFS.Layers}}", name))
+        for name in (f"{checkout.family.repository}:3.13.5-slim-trixie", reference)
+    ]
+    assert layers[1][: len(layers[0])] == layers[0]
+
+
+def test_a_second_build_is_the_same(checkout, engine, reference, tmp_path):
+    """Installed anew, it has the digest of the first time; a build with nothing to do says so."""
+    assert "up to date" in checkout.invoke("build", "--quick", ID).stdout
+    printed = checkout.invoke("build", "--quick", "--dry-run", ID).stdout
+    definition = json.loads(printed[printed.index("\n{") :])
+    (name,) = [key for key in definition["target"] if key.startswith("psycopg2")]
+    target = definition["target"][name]
+    target["output"] = [f"type=oci,dest={tmp_path / name}.tar,{target['output'][0].split(',', 2)[2]}"]
+    target["no-cache-filter"] = ["install", "package"]
+    (tmp_path / "bake.json").write_text(json.dumps(definition), "utf-8")
+    settings = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0", "BUILDX_NO_DEFAULT_LOAD": "1"}
+    subprocess.run(
+        engine.buildx("bake", "--file", str(tmp_path / "bake.json"), name),
+        env={**os.environ, **engine.env, **settings}, capture_output=True, check=True,
+    )  # fmt: skip
+    held = docker(engine, "image", "inspect", "--format", "{{.Id}}", reference)
+    assert oci.images(tmp_path / f"{name}.tar")[0].digest == held
+
+
+def test_a_package_that_cannot_be_built_says_why(tmp_path):
+    """The summary names the image, and the error has the words of what failed to build."""
+    # Another version, of which pip's cache has no wheel.
+    checkout = Checkout(tmp_path, PACKAGE | {"versions": ["2.9.9"]})
+    checkout.family.trixie["packages"]["full"] = ["gcc", "libc6-dev"]
+    assert checkout.invoke("lock", "psycopg2").returncode == 0
+    image = ID.replace(VERSION, "2.9.9")
+    done = checkout.invoke("build", "--quick", image)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "psycopg2==2.9.9 cannot be installed: Error: pg_config executable not found" in summary(done)[image]
