@@ -119,9 +119,7 @@ def read(answer: web.Answer, project: str) -> list["DistributionPackage"]:
         raise UpdateError(f"{where}: lists no file of {project} (a login page?); nothing was changed")
     for name in (*(file.filename for file in page.packages), *(page.versions or [])):
         if HOSTILE.search(name):
-            raise UpdateError(
-                f"{where}: lists {name[:60]!a}, which no file or version is called; nothing was changed"
-            )
+            raise UpdateError(f"{where}: lists {name[:60]!a}, which no file or version is called; nothing was changed")
     return files
 
 

@@ -96,20 +96,23 @@ def _package(catalog: Catalog, name: str, removal: bool) -> Plan:
 
 
 def _python(catalog: Catalog, removal: bool, home: str, names: Sequence[str]) -> Plan:
-    folder = home.rstrip("/") or pythonorg.HOME
     try:
-        with console.step(f"{PYTHON}: asking {reach.shown(folder)}"):
-            listing = pythonorg.releases(folder)
+        return _releases(catalog, removal, home.rstrip("/") or pythonorg.HOME)
     except UpdateError as error:
         alone = " ".join(catalog.packages or {})
+        if names or not alone:
+            raise
         # Half an update would look like a whole one.
-        raise UpdateError(
-            f"{error}; packages alone: invoke update {alone}" if alone and not names else str(error)
-        ) from None
+        raise UpdateError(f"{error}; packages alone: invoke update {alone}") from None
+
+
+def _releases(catalog: Catalog, removal: bool, home: str) -> Plan:
+    with console.step(f"{PYTHON}: asking {reach.shown(home)}"):
+        listing = pythonorg.releases(home)
     successors, remarks = update_plan.successors(catalog, listing, removal=removal)
     plan = Plan(catalog=catalog, remarks=remarks)
     for one in successors:
-        release = pythonorg.pin(one.old, one.new, catalog.sources, folder)
+        release = pythonorg.pin(one.old, one.new, catalog.sources, home)
         step = update_plan.replace(plan.catalog, one.old, release, one.new.version)
         plan = Plan(catalog=step.catalog, remarks=(*plan.remarks, *step.remarks))
     return plan
