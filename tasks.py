@@ -260,7 +260,7 @@ def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, version
 
     family = cli.matrix(versions)
     if check:
-        summary, failures = f"{len(module.cells(family))} locks looked at", module.check(family)
+        summary, failures = f"{len(module.cells(family, globs))} locks looked at", module.check(family, globs)
     else:
         summary, failures = module.write(family, globs, upgrade=upgrade)
     out("\n".join(filter(None, [*failures, summary])))

@@ -75,9 +75,9 @@ def cells(matrix: Matrix, names: Sequence[str] = ()) -> list[Cell]:
     return [cell for cell in found.values() if cell.name in names or not names]
 
 
-def check(matrix: Matrix) -> list[str]:
-    """Return what is wrong with the locks of a family, a line for each; asks nobody."""
-    wanted = cells(matrix)
+def check(matrix: Matrix, names: Sequence[str] = ()) -> list[str]:
+    """Return what is wrong with the locks of the packages of `names`, or all, a line for each; asks nobody."""
+    wanted = cells(matrix, names)
     left = [f"{path.relative_to(paths.ROOT)}: is the lock of nothing" for path in _left(wanted)]
     return [problem for cell in wanted if (problem := _problem(cell))] + left
 
