@@ -1,9 +1,9 @@
-"""README.md, the image page, tables of contents and `results.json`: kept up to date, and compared, as a whole."""
+"""README.md, the pages of images, tables of contents and `results.json`: kept up to date, and compared, as a whole."""
 
 import difflib
 from pathlib import Path
 
-from kiln import markdown, paths, toc
+from kiln import markdown, packages, paths, toc
 from kiln.errors import ReadmeError
 from kiln.matrix import Matrix
 from kiln.page_facts import facts
@@ -14,6 +14,8 @@ README = "README.md"
 BLOCKS = ("status", "tags", "platforms", "sizes")
 PAGES = {"docs/dockerhub.md": "pages/official.md.j2"}
 """Whole pages that are kept in the checkout, each with its template."""
+PACKAGE = "pages/package.md.j2"
+"""The template of `packages/<name>/README.md`, of which each package has one."""
 
 Texts = dict[str, tuple[str, str]]
 """By the file's name: what it holds, and what belongs there."""
@@ -86,9 +88,13 @@ def _texts(matrix: Matrix, family: Path, *, merge_local: bool) -> Texts:
     made = pages(matrix, results, family)
     document = read(paths.ROOT / README)
     texts = {FILE: (stored, dumps_results(results)), README: (document, update(document, made, README))}
-    for name, template in PAGES.items():
+    rendered = {name: made.render(template) for name, template in PAGES.items()}
+    for package in matrix.catalog.packages or {}:
+        page = Pages(facts=facts(matrix, results, {}, package), family=family)
+        rendered[f"{packages.FOLDER}/{package}/README.md"] = page.render(PACKAGE)
+    for name, text in rendered.items():
         path = paths.ROOT / name
-        texts[name] = read(path) if path.exists() else "", toc.update(made.render(template), name)
+        texts[name] = read(path) if path.exists() else "", toc.update(text, name)
     for name in _documents():
         if name not in texts:
             text = read(paths.ROOT / name)
