@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kiln import paths
-from kiln.errors import LockError, RenderError
+from kiln.errors import RenderError
 from kiln.matrix import Image, Installed
 from kiln.model import Catalog
 
@@ -31,14 +31,12 @@ def lock_file(image: Image) -> Path:
     return folder(image) / "locks" / installed(image).version / f"py{image.release.series}.txt"
 
 
-def context_digest(image: Image) -> str:
-    """Return a digest of what of the package's folder gets into an image: its lock, and `start` where there is one."""
-    lock, start = lock_file(image), folder(image) / "start"
-    if not lock.is_file():
-        name = installed(image).name
-        raise LockError(f"{image.id}: has no lock ({lock.relative_to(paths.ROOT)}); write it: ./run invoke lock {name}")
-    parts = [lock.read_bytes(), start.read_bytes() if start.is_file() else b""]
-    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+def context_digest(image: Image, lock: str) -> str:
+    """Return a digest of what of the package's folder gets into an image: its lock's text, `start` and example."""
+    own = folder(image)
+    files = sorted(path for path in (own / "start", *(own / "example").rglob("*")) if path.is_file())
+    parts = [path.relative_to(own).as_posix().encode() + b"\0" + path.read_bytes() for path in files]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (lock.encode(), *parts))).hexdigest()
 
 
 def facts(image: Image, catalog: Catalog) -> dict[str, object]:
@@ -51,6 +49,7 @@ def facts(image: Image, catalog: Catalog) -> dict[str, object]:
         "builder": mine.builder.removeprefix(f"{image.python}-"),
         "command": json.dumps(package.command),
         "description": package.description,
+        "example": (folder(image) / "example").is_dir(),
         "environment": package.environment or {},
         "folder": image.folder,
         "name": mine.name,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, packages, parts, paths, render, sources
+from kiln import bases, lock, packages, parts, paths, render, sources
 from kiln.bake import Build, Inputs
 from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
@@ -154,7 +154,7 @@ def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, d
         quick=options.quick, dockerfile=dockerfile,
         inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
         compile_key=on[0].compile_key, on=tuple(on), context=str(packages.folder(wanted.image)),
-        context_digest=packages.context_digest(wanted.image),
+        context_digest=packages.context_digest(wanted.image, lock.read(wanted.image)),
     )  # fmt: skip
 
 
