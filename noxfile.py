@@ -9,8 +9,11 @@ import nox
 ROOT = Path(__file__).parent
 # `./run nox` comes with everything; another nox makes an environment for each session.
 OURS = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
-# Small enough to build from an empty cache in a quarter of an hour: two releases on two targets.
-TRIAL = ("3.13.5-trixie", "3.13.5-slim-trixie", "3.11.2-bookworm", "3.11.2-slim-bookworm")
+# Small enough to build from an empty cache in a quarter of an hour: two releases on two targets, two packages.
+TRIAL = (
+    "3.13.5-trixie", "3.13.5-slim-trixie", "3.11.2-bookworm", "3.11.2-slim-bookworm",
+    "uvicorn:py3.13.5-slim-trixie-latest", "gunicorn:py3.13.5-slim-trixie-latest",
+)  # fmt: skip
 
 if OURS:
     # `.venv/bin/nox` works without an activated environment too.
@@ -66,7 +69,7 @@ def drift(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build two releases on two targets, without profile-guided optimisation."""
+    """Build two releases on two targets, and two packages, without profile-guided optimisation."""
     _install(session)
     session.run("invoke", "build", "--quick", *TRIAL)
 
@@ -76,6 +79,16 @@ def test_images(session: nox.Session) -> None:
     """Test the images that were built, or those that globs name: `nox -s test-images -- '3.13*'`."""
     _install(session)
     _python(session, "-m", "pytest", "tests/images", "-n", str(os.cpu_count() or 1), *session.posargs)
+
+
+@nox.session(name="test-packages", default=False)
+def test_packages(session: nox.Session) -> None:
+    """Build and test every package on 3.13.5-slim-trixie, or what globs name; Celery has a real Redis."""
+    _install(session)
+    globs = session.posargs or ["*:py3.13.5-slim-trixie-latest"]
+    session.run("invoke", "build", "--quick", *globs)
+    _python(session, "-m", "pytest", "tests/images", "-n", str(os.cpu_count() or 1), "--force", *globs)
+    _python(session, "-m", "pytest", "tests/engine/test_package_start.py", "tests/engine/test_broken_packages.py")
 
 
 @nox.session

@@ -4,6 +4,7 @@
 """
 
 import concurrent.futures
+import csv
 import json
 import os
 import re
@@ -49,7 +50,9 @@ def files():
     """Tell which files are not there that the distributions say they installed."""
     found = []
     for one in installed().values():
-        paths = [Path(str(one.locate_file(path))) for path in one.files or ()]
+        # `one.files` would leave out what is not there.
+        rows = csv.reader((one.read_text("RECORD") or "").splitlines())
+        paths = [Path(str(one.locate_file(row[0]))) for row in rows if row]
         found += [str(path.resolve()) for path in paths if not path.exists() and path.suffix != ".pyc"]
     return sorted(found)
 

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import subprocess
+import threading
 import time
 
 GIVEN = globals().get("GIVEN", {})
@@ -16,6 +17,7 @@ PARALLEL = 8
 # Requests of one connection: both many on one, and many connections.
 BATCH = 25
 PATIENCE = 30
+LOST = threading.Event()
 
 
 def connection():
@@ -34,7 +36,9 @@ def connection():
 
 
 def batch(numbers):
-    """Return the answers to requests on one connection, or why there is none."""
+    """Return the answers to requests on one connection, up to the first that is lost, and why it is."""
+    if LOST.is_set():
+        return []
     line, answers = connection(), []
     for number in numbers:
         try:
@@ -45,8 +49,10 @@ def batch(numbers):
             answers.append("" if found.pop("path") == f"/{number}" else "the answer to another request")
             answers[-1] = answers[-1] or json.dumps(found, sort_keys=True)
         except (OSError, ValueError, http.client.HTTPException) as error:
+            # One that is lost is enough, and waiting for a thousand would take hours.
+            LOST.set()
             answers.append(f"{type(error).__name__}: {error}")
-            line.close()
+            break
     line.close()
     return answers
 

@@ -52,10 +52,10 @@ def test_answers(expect, image, life):
     """None of 1,000 requests or tasks is lost, and the answers tell the versions."""
     wanted = {"python": image.release.version, **known.versions(image)}
     (answer, count), *others = life["answers"].items()
-    told = json.loads(answer) if answer.startswith("{") else answer
-    expect("other answers", [], others[:3])
+    expect("answers beside the first", [], others[:3])
+    told = json.loads(answer) if answer.startswith("{") else {"error": answer}
+    expect("versions in the answer", wanted, {name: told[name] for name in wanted if name in told} or told)
     expect("answers", application.COUNT, count)
-    expect("versions in the answer", wanted, {name: told.get(name) for name in wanted} if others == [] else told)
 
 
 def test_serves_as_user(expect, life):
@@ -75,8 +75,8 @@ def test_stops(expect, life):
 
 
 def test_starts_again(expect, life):
-    """A container that was stopped serves again."""
-    expect("answers", 1, sum(life["again"]["answers"].values()))
+    """A container that was stopped serves again, as it did before."""
+    expect("answers", list(life["answers"]), list(life["again"].get("answers", [])))
 
 
 def test_stops_while_it_starts(expect, life):
