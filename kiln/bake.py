@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from kiln.matrix import Image
+from kiln.image import Image
 from kiln.stages import epoch
 
 ARCHIVES = "archives"

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from kiln import bake, catalog, render
 from kiln.bake import Build, Inputs
-from kiln.matrix import Image, Matrix, expand
+from kiln.image import Image
+from kiln.matrix import Matrix, expand
 from kiln.model import Artifact, Catalog, Release
 from kiln.timing import Finding, Section, Timing, clocks
 

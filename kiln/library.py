@@ -8,7 +8,8 @@ by copying, which BuildKit does on Linux.
 from collections.abc import Mapping
 
 from kiln import render
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 
 ARCHITECTURES = {
     "linux/386": "i386", "linux/amd64": "amd64", "linux/arm/v5": "arm32v5", "linux/arm/v6": "arm32v6",

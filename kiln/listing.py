@@ -6,7 +6,8 @@ from typing import Any
 
 from kiln import bases, render, sources, stages
 from kiln import engine as engines
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 
 
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from packaging.version import Version
 
 from kiln import console, index, network, packages, paths, reach
 from kiln.errors import LockError, SelectionError
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 
 TITLE = "# Made by `invoke lock`; changes made here are lost."
 OPTIONS = (

@@ -1,71 +1,18 @@
 """A family expanded: every image, its platforms and its tags, from `versions.json` alone."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from packaging.version import Version
 
+from kiln.cells import cells
 from kiln.errors import CatalogError, SelectionError
-from kiln.model import Catalog, Exclusion, Flavour, Package, Release, Target
-from kiln.tags import Tagged, Tags, assign, package_tags
-
-TAG_LIMIT = 128
-"""Most characters of a tag, by the OCI distribution specification."""
-
-
-class Installed(Struct, frozen=True, kw_only=True):
-    """What of the Python index an image has beside Python."""
-
-    name: str
-    """The key in `packages`, which is the last part of the repository's name."""
-    version: str
-    package: Package
-    python: str
-    """The id of the Python image that it is built on."""
-    builder: str
-    """The id of the Python image that it is installed in: the full one, or where there is none, the same."""
-    defaults: tuple[str, str]
-    """The versions of Python and package that the Dockerfile, which serves all of them, has by default."""
-
-
-class Image(Struct, frozen=True, kw_only=True, dict=True):
-    """A release in one flavour on one target in one variant, and what of the index is in it."""
-
-    release: Release
-    flavour: Flavour
-    target_name: str
-    target: Target
-    variant: str
-    platforms: tuple[str, ...]
-    tags: Tags
-    installed: Installed | None = None
-    """None for a Python image."""
-
-    @cached_property
-    def id(self) -> str:
-        """Return what names the image everywhere: its most specific tag, with the repository's if it has a package."""
-        return f"{self.installed.name}:{self.tag}" if self.installed else self.tag
-
-    @property
-    def tag(self) -> str:
-        """Return the most specific tag."""
-        return self.tags.specific[0]
-
-    @property
-    def python(self) -> str:
-        """Return the version with its flavour's letter: `3.13.5`, `3.14.10t`."""
-        return version_text(self.release, self.flavour)
-
-    @property
-    def folder(self) -> str:
-        """Return the folder of the Dockerfile below `dockerfiles/`."""
-        if self.installed:
-            return f"{self.installed.name}/{self.target_name}/{self.variant}"
-        return f"{self.tags.python}/{self.target_name}/{self.variant}"
+from kiln.image import Image, Installed, names, unique
+from kiln.model import Catalog, Package
+from kiln.tags import assign, package_tags
 
 
 class Matrix(Struct, frozen=True, kw_only=True, dict=True):
@@ -124,14 +71,9 @@ class Matrix(Struct, frozen=True, kw_only=True, dict=True):
 
     def _near(self, glob: str) -> str:
         """Return a hint of what a glob that matches nothing may have meant."""
-        names = [name for image in self.everything for name in _names(image)]
-        near = get_close_matches(glob.replace("*", ""), names, n=5, cutoff=0.5)
+        known = [name for image in self.everything for name in names(image)]
+        near = get_close_matches(glob.replace("*", ""), known, n=5, cutoff=0.5)
         return f"near it are: {', '.join(near)}" if near else "see `invoke matrix` for all ids"
-
-
-def version_text(release: Release, flavour: Flavour) -> str:
-    """Return a release's version, with `t` behind it for a free-threaded build."""
-    return release.version + ("t" if flavour == "freethreaded" else "")
 
 
 def expand(catalog: Catalog, file: str = "versions.json") -> Matrix:
@@ -139,99 +81,24 @@ def expand(catalog: Catalog, file: str = "versions.json") -> Matrix:
 
     Raises CatalogError when nothing is left, or an id or tag belongs to two images.
     """
-    rules = _by_release(catalog.exclusions)
-    cells = [cell for release in _newest_first(catalog.releases) for cell in _cells(catalog, release, rules)]
-    tags = assign([cell.tagged for cell in cells], catalog)
+    found = cells(catalog)
+    tags = assign([cell.tagged for cell in found], catalog)
     images = tuple(
         Image(
             release=cell.release, flavour=cell.flavour, target_name=cell.target_name,
             target=catalog.targets[cell.target_name], variant=cell.variant,
             platforms=cell.platforms, tags=tag,
         )
-        for cell, tag in zip(cells, tags, strict=True)
+        for cell, tag in zip(found, tags, strict=True)
     )  # fmt: skip
     if not images:
         raise CatalogError(f"{file}: $: the matrix is empty; every image is excluded or no target has a platform")
-    _unique(images, file)
+    unique(images, file)
     return Matrix(catalog=catalog, images=images, packages=_packages(images, catalog, file))
 
 
-class _Cell(Struct, frozen=True, kw_only=True):
-    release: Release
-    flavour: Flavour
-    target_name: str
-    variant: str
-    platforms: tuple[str, ...]
-
-    @property
-    def tagged(self) -> Tagged:
-        return Tagged(release=self.release, flavour=self.flavour, target=self.target_name, variant=self.variant)
-
-
-def _newest_first(releases: Iterable[Release]) -> list[Release]:
-    return sorted(releases, key=lambda release: release.parsed, reverse=True)
-
-
-def _by_release(rules: Iterable[Exclusion]) -> dict[str, list[Exclusion]]:
-    """Return exclusions by the version or series that they name, so that thousands of both stay quick.
-
-    Under the empty name are those that other globs, or none, tell the releases of.
-    """
-    found: dict[str, list[Exclusion]] = {}
-    for rule in rules:
-        name = "" if rule.release is UNSET else rule.release.removesuffix(".*")
-        found.setdefault("" if set(name) & set("*?[") else name, []).append(rule)
-    return found
-
-
-def _rules(release: Release, rules: Mapping[str, list[Exclusion]]) -> list[Exclusion]:
-    """Return the exclusions that may touch a release."""
-    parts = release.version.split(".")
-    names = ["", *(".".join(parts[:end]) for end in range(1, len(parts) + 1))]
-    near = [rule for name in names for rule in rules.get(name, ())]
-    return [rule for rule in near if rule.release is UNSET or _glob(release.version, rule.release)]
-
-
-def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusion]]) -> Iterable[_Cell]:
-    """Yield what is left of one release after the exclusions."""
-    rules = _rules(release, index)
-    for flavour in release.flavours:
-        for name in release.targets:
-            target = catalog.targets[name]
-            for variant in (v for v in catalog.variants if v in target.variants):
-                platforms = tuple(
-                    platform
-                    for platform in target.platforms
-                    if not any(_excluded(rule, (flavour, name, variant, platform)) for rule in rules)
-                )
-                if platforms:
-                    yield _Cell(
-                        release=release, flavour=flavour, target_name=name, variant=variant,
-                        platforms=platforms,
-                    )  # fmt: skip
-
-
-def _excluded(rule: Exclusion, cell: tuple[str, str, str, str]) -> bool:
-    globs = (rule.flavour, rule.target, rule.variant, rule.platform)
-    return all(glob is UNSET or _glob(value, glob) for value, glob in zip(cell, globs, strict=True))
-
-
-@lru_cache(maxsize=65536)
-def _glob(value: str, glob: str) -> bool:
-    # Most are names and series; thousands of regular expressions would take seconds.
-    if not set(glob[:-1]) & set("*?[") and not glob.endswith(("?", "[")):
-        return value.startswith(glob[:-1]) if glob.endswith("*") else value == glob
-    return fnmatchcase(value, glob)
-
-
 def _matches(image: Image, glob: str) -> bool:
-    return any(fnmatchcase(name, glob) for name in _names(image))
-
-
-def _names(image: Image) -> list[str]:
-    """Return what globs may find an image by."""
-    tags = list(image.tags)
-    return [*tags, *(f"{image.installed.name}:{tag}" for tag in tags)] if image.installed else tags
+    return any(fnmatchcase(name, glob) for name in names(image))
 
 
 def _packages(images: Sequence[Image], catalog: Catalog, file: str) -> tuple[Image, ...]:
@@ -264,7 +131,7 @@ def _packages(images: Sequence[Image], catalog: Catalog, file: str) -> tuple[Ima
                 f"{file}: $.packages[{name!r}]: no Python image has its pythons, targets, variants and platforms; "
                 "see `invoke matrix` for what there is"
             )
-        _unique(cells, file)
+        unique(cells, file)
         found += cells
     return tuple(found)
 
@@ -290,37 +157,6 @@ def _installed(installed: Installed, base: Image, chosen: Collection[str]) -> Im
         variant=base.variant, platforms=tuple(one for one in base.platforms if one in chosen),
         tags=package_tags(base.tags, installed.version, installed.package.versions), installed=installed,
     )  # fmt: skip
-
-
-def _unique(images: Sequence[Image], file: str) -> None:
-    """Raise CatalogError for an id or a tag that two images claim, or that no registry takes."""
-    ids = Counter(image.id for image in images)
-    for image_id, count in ids.items():
-        if count > 1:
-            raise CatalogError(
-                f"{file}: $.releases: id {image_id} belongs to {count} images; "
-                "remove the release that stands twice, or rename a target"
-            )
-    owner: dict[str, Image] = {}
-    for image in images:
-        for tag in image.tags:
-            if len(tag) > TAG_LIMIT:
-                raise CatalogError(
-                    f"{file}: $.targets: tag {tag[:57]}... has {len(tag)} characters, and registries take {TAG_LIMIT}; "
-                    f"give target {image.target_name[:20]} or variant {image.variant[:20]} a shorter name"
-                )
-            other = owner.setdefault(tag, image)
-            if other is not image and not _may_share(tag, other, image):
-                raise CatalogError(
-                    f"{file}: $.releases: tag {tag} belongs to {other.id} and to {image.id}; "
-                    "rename a target or variant, or give the release another default target"
-                )
-
-
-def _may_share(tag: str, one: Image, other: Image) -> bool:
-    """Tell whether two images may have a tag in common: one index holds them, and the host's system chooses."""
-    windows = "windows" in {one.target.distribution, other.target.distribution}
-    return windows and one.python == other.python and tag in one.tags.shared and tag in other.tags.shared
 
 
 def newest_stable(images: Iterable[Image]) -> list[Image]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kiln import paths
 from kiln.errors import RenderError
-from kiln.matrix import Image, Installed
+from kiln.image import Image, Installed
 from kiln.model import Catalog
 
 FOLDER = "packages"

@@ -11,8 +11,9 @@ from packaging.version import Version
 from kiln import render
 from kiln.checks import PLATFORMS
 from kiln.errors import SelectionError
+from kiln.image import Image
 from kiln.library import ARCHITECTURES
-from kiln.matrix import Image, Matrix, newest_stable
+from kiln.matrix import Matrix, newest_stable
 from kiln.model import Catalog, Exclusion
 from kiln.page_model import Described, Facts, PageImage, PageTarget, SharedGroup, Size, TagRow
 from kiln.page_status import status

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from packaging.version import Version
 
-from kiln.matrix import Image
+from kiln.image import Image
 from kiln.results import Results
 
 CHECK, CROSS, ABSENT, QUICK = "&check;", "&cross;", "&ndash;", "quick"

@@ -12,7 +12,7 @@ from kiln.bases import Base
 from kiln.console import say
 from kiln.engine import Engine
 from kiln.errors import SelectionError, SourceError
-from kiln.matrix import Image
+from kiln.image import Image
 from kiln.model import Catalog, Release, Target
 
 LATER = "(known when the build starts)"

@@ -10,7 +10,8 @@ from kiln import bases, lock, packages, parts, paths, render, sources
 from kiln.bake import Build, Inputs
 from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
-from kiln.matrix import Image, Matrix, newest_stable
+from kiln.image import Image
+from kiln.matrix import Matrix, newest_stable
 from kiln.parts import Parts
 
 

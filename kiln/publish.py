@@ -11,7 +11,8 @@ from kiln import oci, paths, process, records
 from kiln.console import say
 from kiln.engine import Engine
 from kiln.errors import KilnError
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 from kiln.plan import Wanted
 from kiln.records import Record
 

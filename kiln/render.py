@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 
 from kiln import packages, paths, stages
 from kiln.errors import RenderError
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 from kiln.model import Catalog
 
 FOLDER = "dockerfiles"

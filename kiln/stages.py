@@ -5,7 +5,7 @@ import datetime
 from msgspec import UNSET, Struct, structs
 
 from kiln.errors import RenderError
-from kiln.matrix import Image
+from kiln.image import Image
 from kiln.model import Artifact, BaseImage, Catalog, Release, Target
 
 FAMILIES = {"debian": "debian", "ubuntu": "debian", "alpine": "alpine", "windows": "debian"}

@@ -14,7 +14,8 @@ from kiln.build import held_digests
 from kiln.contents import Contents
 from kiln.engine import Engine
 from kiln.errors import BaseError, EngineError, KilnError, SelectionError
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 from kiln.plan import Options, Wanted
 from kiln.records import Record
 from kiln.verdicts import Change, Verdict

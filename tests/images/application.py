@@ -10,7 +10,7 @@ from kiln import container
 from kiln.container import Container
 from kiln.engine import Engine
 from kiln.errors import EngineError
-from kiln.matrix import Installed
+from kiln.image import Installed
 from tests.images import broker
 from tests.images.cases import Case
 

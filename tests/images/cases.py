@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from kiln import bake, records
 from kiln.errors import SelectionError
-from kiln.matrix import Image, Matrix
+from kiln.image import Image
+from kiln.matrix import Matrix
 from kiln.records import Record
 from tests.images import expect
 

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from kiln import render, stages
-from kiln.matrix import Image
+from kiln.image import Image
 from kiln.model import Catalog
 from kiln.packages import installed
 
