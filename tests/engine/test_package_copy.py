@@ -19,13 +19,12 @@ def package(request, engine):  # noqa: F811 - the fixture
     pytest.fail(f"it is not recorded: ./run invoke build --quick {image.id}", pytrace=False)
 
 
-@pytest.mark.parametrize("what", [f"{SITE}/", f"{SITE}/*"])
-def test_packages_can_be_copied_out(package, derive, engine, record, what):  # noqa: F811 - fixtures
+def test_packages_can_be_copied_out(package, derive, engine, record):  # noqa: F811 - fixtures
     """They import in a plain Python image, compile nothing there, and `pip check` finds all that they need."""
     if record.id != "3.13.5-slim-trixie":
         pytest.fail("3.13.5-slim-trixie is not recorded: ./run invoke build --quick 3.13.5-slim-trixie", pytrace=False)
     installed, reference = package
-    copy = derive(f"copied-{installed.name}", f"COPY --from={reference} {what} {SITE}/\n")
+    copy = derive(f"copied-{installed.name}", f"COPY --from={reference} {SITE}/ {SITE}/\n")
     code = f"import {installed.name} as module; print(module.__version__, module.__cached__)"
     version, cached = docker(engine, "run", "--rm", "--network=none", copy, "python3", "-c", code).split()
     assert (version, cached[-4:]) == (installed.version, ".pyc")
