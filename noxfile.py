@@ -88,7 +88,9 @@ def test_packages(session: nox.Session) -> None:
     globs = session.posargs or ["*:py3.13.5-slim-trixie-latest"]
     session.run("invoke", "build", "--quick", *globs)
     _python(session, "-m", "pytest", "tests/images", "-n", str(os.cpu_count() or 1), "--force", *globs)
-    _python(session, "-m", "pytest", "tests/engine/test_package_start.py", "tests/engine/test_broken_packages.py")
+    if not session.posargs:
+        names = ("test_package_start", "test_package_copy", "test_broken_packages")
+        _python(session, "-m", "pytest", *(f"tests/engine/{name}.py" for name in names))
 
 
 @nox.session

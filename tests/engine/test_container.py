@@ -113,3 +113,24 @@ def test_missing_image(engine):
     """An image that the engine does not have is one line with the remedy."""
     with pytest.raises(EngineError, match=r"the engine has no image kiln-none:1; build it again"):
         container.inspect(engine, "kiln-none:1")
+
+
+def test_a_command_can_be_process_1(engine, record):
+    """Without `--init`, nothing stands between; it ends by itself with its exit code, and can be started again."""
+    with container.lease(engine) as token, container.running(
+        engine, record.reference, token=token, platform=record.platform, command=("sh", "-c", "echo $$ >&2; exit 7"),
+        options=(),
+    ) as running:  # fmt: skip
+        assert (running.wait(10), running.logs()) == (7, "1")
+        running.start()
+        assert (running.wait(10), running.logs()) == (7, "1\n1")
+
+
+def test_one_that_does_not_end_is_an_error(engine, record):
+    """Waiting has an end, and stopping gives the exit code."""
+    with container.lease(engine) as token, container.running(
+        engine, record.reference, token=token, platform=record.platform
+    ) as running:  # fmt: skip
+        with pytest.raises(EngineError, match=r"still runs after 0\.1 seconds"):
+            running.wait(0.1)
+        assert running.stop() == 143

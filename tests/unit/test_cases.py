@@ -99,3 +99,17 @@ def test_named_image_has_no_record(tmp_path):
     )
     assert (case.id, case.reference, case.record) == ("3.13.5-slim-trixie", "example:1", None)
     assert not case.passed_before
+
+
+def test_packages_are_cases_too(tmp_path):
+    """An image with a package is chosen with its repository's name, or by its tag alone."""
+    entry = {
+        "command": ["start"], "description": "An ASGI server", "port": 80, "pythons": ["3.13"], "requirements": ["uvicorn"],
+        "targets": ["trixie"], "test": {"imports": ["uvicorn"], "kind": "http"}, "variants": ["slim"], "versions": ["1.0"],
+    }  # fmt: skip
+    found = expand(tmp_path, family(packages={"uvicorn": entry}))
+    package = record(found.packages[0].id)
+    for globs in (["uvicorn:*"], ["py3.13-slim-latest"], []):
+        cases_ = cases.recorded(found, [record(), package], globs=globs, platforms=(), native="linux/amd64")
+        assert cases_[-1].id == found.packages[0].id
+        assert len(cases_) == 1 + (not globs)

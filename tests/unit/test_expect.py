@@ -96,3 +96,36 @@ def test_what_belongs_to_a_base_is_no_leftover(path):
 def test_secrets_are_known_by_name(path):
     """Files that hold credentials are found."""
     assert re.search(expect.SECRETS, path)
+
+
+@pytest.fixture
+def package(tmp_path):
+    entry = {
+        "command": ["start"], "description": "An ASGI server", "environment": {"A": "1"}, "port": 80, "pythons": ["3.13"],
+        "requirements": ["uvicorn[standard]"], "targets": ["trixie"], "variants": ["slim"], "versions": ["0.18.3"],
+        "test": {"imports": ["uvicorn"], "kind": "http"},
+    }  # fmt: skip
+    return expand(tmp_path, family(releases=[release("3.13.5")], packages={"uvicorn": entry})).packages[0]
+
+
+def test_packages_have_a_user_and_a_port(package, images):
+    """How an image with a package is run follows from its entry; a Python image is run as the official ones are."""
+    assert expect.command(package) == {
+        "Cmd": ["start"], "ExposedPorts": {"80/tcp": {}}, "User": "1000:1000", "WorkingDir": "/app",
+    }  # fmt: skip
+    assert expect.command(images["3.13.5-slim-trixie"])["User"] == ""
+    assert expect.user(package) == [1000, "/app", "/app"]
+    assert expect.site(package) == "/app/.local/lib/python3.13/site-packages/"
+    assert expect.site(images["3.13.5-slim-trixie"]) == "/usr/local/lib/python3.13/site-packages/"
+
+
+def test_packages_add_to_the_environment_and_the_size(package, images):
+    """What the entry sets is there beside what Python's image has."""
+    assert expect.environment(package) == expect.environment(images["3.13.5-slim-trixie"]) | {"A": "1"}
+    budget = expect.budget(images["3.13.5-slim-trixie"])
+    assert budget is None or expect.budget(package) > budget
+
+
+def test_the_version_of_a_package_is_that_of_its_first_requirement(package):
+    """Extras are no part of its name."""
+    assert expect.versions(package) == {"uvicorn": "0.18.3"}
