@@ -11,6 +11,7 @@ import pickle
 import sys
 import types
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from kiln import container
 from kiln import engine as engines
 from kiln.errors import KilnError
-from tests.images import plan
+from tests.images import compare, plan
 from tests.images.cases import Case
 from tests.images.plan import State
 from tests.images.subject import Subject, use_engine
@@ -97,18 +98,9 @@ def pytest_generate_tests(metafunc):
     if "case" not in metafunc.fixturenames:
         return
     state = metafunc.config.stash.get(_STATE, None)
-    chosen = [case for case in state.cases if _meant(metafunc.definition, case)] if state else []
+    chosen = [case for case in state.cases if plan.meant(metafunc.definition, case)] if state else []
     params = [pytest.param(case, id=case.id) for case in chosen]
     metafunc.parametrize("case", params, scope="session", indirect=True)
-
-
-def _meant(definition, case):
-    """Tell whether a check is for an image, by its markers."""
-    variant, kind = (definition.get_closest_marker(name) for name in ("variant", "package"))
-    installed = case.image.installed
-    if kind and (not installed or installed.package.test.kind not in (kind.args or (installed.package.test.kind,))):
-        return False
-    return not variant or case.image.variant in variant.args
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -242,29 +234,11 @@ def host(subject):
 
 @pytest.fixture
 def expect(case):
-    """Compare a fact with the matrix; a failure is one line that names image, expectation and finding."""
-
-    def compare(what, wanted, found):
-        __tracebackhide__ = True
-        if isinstance(wanted, dict) and isinstance(found, dict):
-            # Only what differs: the rest would hide it.
-            keys = [key for key in wanted | found if wanted.get(key) != found.get(key)]
-            wanted, found = ({key: side[key] for key in keys if key in side} for side in (wanted, found))
-        if wanted != found:
-            pytest.fail(f"{case.id}: {what}: expected {wanted!r}, found {found!r}", pytrace=False)
-
-    return compare
+    """Compare a fact with the matrix: `expect(what, wanted, found)`."""
+    return partial(compare.same, case.id)
 
 
 @pytest.fixture
 def expect_none(case):
-    """Fail, with the first few of them, if there is something that must not be there."""
-
-    def check(what, found):
-        __tracebackhide__ = True
-        names = sorted(found)
-        if names:
-            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            pytest.fail(f"{case.id}: expected no {what}, found {', '.join(names[:8])}{more}", pytrace=False)
-
-    return check
+    """Fail if there is something that must not be there: `expect_none(what, found)`."""
+    return partial(compare.nothing, case.id)

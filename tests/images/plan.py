@@ -93,6 +93,15 @@ def check_recorded(option, globs: list[str]) -> None:
         cases.recorded(family, found, globs=globs, platforms=option.platform, native="")
 
 
+def meant(definition, case: Case) -> bool:
+    """Tell whether a check is for an image, by its markers."""
+    variant, kind = (definition.get_closest_marker(name) for name in ("variant", "package"))
+    installed = case.image.installed
+    if kind and (not installed or installed.package.test.kind not in (kind.args or (installed.package.test.kind,))):
+        return False
+    return not variant or case.image.variant in variant.args
+
+
 def runnable(chosen: list[Case], engine: Engine) -> list[Case]:
     """Return the cases whose platform this engine can run, and say which it cannot."""
     for case in chosen:
