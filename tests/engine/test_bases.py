@@ -13,7 +13,7 @@ from kiln.paths import ROOT
 
 OFFICIAL_MB = {"trixie": 29.8, "bookworm": 28.2}
 """Compressed sizes of Debian's own slim images for amd64, in MB (10^6 bytes)."""
-FIXTURE = ROOT.parent / "shared/fixtures/official-python/images/3.13.15-slim-trixie.json"
+FIXTURE = ROOT / "tests/fixtures/official-python/images/3.13.15-slim-trixie.json"
 # What the official Python image adds to its base: the packages it installs, and what those need.
 ADDED_BY_PYTHON = {
     "ca-certificates", "libffi8", "libgdbm6t64", "libncursesw6", "libreadline8t64", "netbase", "openssl",
