@@ -56,7 +56,8 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Run the unit tests, which start no process and open no socket, with a coverage gate."""
     _install(session)
-    _python(session, "-m", "pytest", "tests/unit", "-q", "--cov", "--cov-report=term", *session.posargs)
+    workers = str(os.cpu_count() or 1)
+    _python(session, "-m", "pytest", "tests/unit", "-q", "-n", workers, "--cov", "--cov-report=term", *session.posargs)
 
 
 @nox.session
