@@ -74,8 +74,8 @@ class Family:
         """Remove this family's images and records."""
         for record in records.every(self.repository):
             docker(engine, "rmi", "--force", record.reference, check=False)
-            records._record(record.repository, record.id, record.platform).unlink(missing_ok=True)  # noqa: SLF001
-        folder = records._records(self.repository)  # noqa: SLF001
+            records._record(record.repository, record.id, record.platform).unlink(missing_ok=True)  # noqa: SLF001 - Kiln itself never forgets
+        folder = records._records(self.repository)  # noqa: SLF001 - Kiln itself never forgets
         folder.rmdir()
 
 
