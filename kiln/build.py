@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kiln import bake, network, oci, paths, process, records, store
 from kiln.bake import Build
@@ -17,6 +17,7 @@ from kiln.buildx import Buildx
 from kiln.engine import Engine
 from kiln.errors import BuildError, KilnError
 from kiln.os_version import set_os_version
+from kiln.phases import Phase
 from kiln.plan import Options, Resolved
 from kiln.progress import Board
 from kiln.records import Record
@@ -33,6 +34,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """How long it took this time."""
     record: Record | None = None
     error: str = ""
+    compiled: tuple[Phase, ...] = ()
+    """Where the time of the compile stage went, which images of one compile key share."""
+    phases: tuple[Phase, ...] = ()
+    """Where the time of the image's own steps went."""
 
 
 def definition(builds: Iterable[Build], native: str, folder: Path, *, no_cache: bool) -> str:
@@ -103,6 +108,7 @@ class _Runner:
         self._folder = place.folder
         self._outcomes: dict[str, Outcome] = {}
         self._began: dict[str, float] = {}
+        self._compiled: dict[str, tuple[Phase, ...]] = {}
         text = definition([one.build for one in plan], engine.platform, place.folder, no_cache=options.no_cache)
         paths.write_whole(place.folder / "definition.json", text)
         self._buildx = Buildx(engine, place.folder / "definition.json", place, options.builder)
@@ -141,7 +147,7 @@ class _Runner:
         for name in names:
             self._began[name] = time.monotonic()
         try:
-            self._buildx.bake(target, lambda phase: self._board.phase(names, phase))
+            self._compiled[target] = self._buildx.bake(target, lambda phase: self._board.phase(names, phase))
         except KilnError as error:
             for name in names:
                 self._end(name, "failed", error=str(error))
@@ -149,7 +155,8 @@ class _Runner:
     def _image(self, one: Resolved) -> None:
         name = one.build.name
         try:
-            self._buildx.bake(one.build.target, lambda phase: self._board.phase([name], phase))
+            own = self._buildx.bake(one.build.target, lambda phase: self._board.phase([name], phase))
+            loading = time.monotonic()
             self._board.phase([name], "load")
             with store.disk_errors(self._folder):
                 record = self._load(one)
@@ -157,7 +164,11 @@ class _Runner:
         except KilnError as error:
             self._end(name, "failed", error=str(error))
         else:
+            load = Phase(name="load", seconds=round(time.monotonic() - loading, 1))
             self._end(name, "built", record=record)
+            self._outcomes[name] = structs.replace(
+                self._outcomes[name], compiled=self._compiled[one.build.compile_target], phases=(*own, load)
+            )
 
     def _end(self, name: str, result: str, *, record: Record | None = None, error: str = "") -> None:
         taken = round(time.monotonic() - self._began[name], 1)

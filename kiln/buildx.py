@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kiln import store
+from kiln import phases, store
 from kiln.engine import Engine
 from kiln.errors import BuildError
+from kiln.phases import Phase
 from kiln.progress import Trace
 from kiln.workspace import Workspace
 
@@ -37,8 +38,11 @@ class Buildx:
         self.stopped = False
         """Whether everything was told to end."""
 
-    def bake(self, target: str, tell: Callable[[str], None]) -> None:
-        """Run one target to its end and tell each phase; BuildError with the log's path where it fails."""
+    def bake(self, target: str, tell: Callable[[str], None]) -> tuple[Phase, ...]:
+        """Run one target to its end, tell each phase, and return where the time went.
+
+        BuildError with the log's path where it fails.
+        """
         log = self._place.log(target)
         with store.disk_errors(log), log.open("w", encoding="utf-8") as file:
             command = [*self._command, target]
@@ -50,8 +54,10 @@ class Buildx:
                     trace.feed(line)
                     tell(trace.phase)
                 code = child.wait()
+            file.write(f"phases: {phases.words(trace.phases.found)}\n")
         if code:
             raise BuildError(f"{self._reason(trace, code)}; see {log}")
+        return trace.phases.found
 
     def stop(self) -> None:
         """End what runs, and let nothing start any more; BuildKit keeps its cache."""

@@ -103,6 +103,21 @@ def images(path: Path) -> list[Image]:
         return [_image(layout, leaf) for leaf in _leaves(layout) if not _attests(leaf)]
 
 
+def layers(path: Path, platform: str) -> list[Descriptor]:
+    """Return the layers of the image for a platform, lowest first, as they are compressed in a layout.
+
+    Raises BuildError where the layout has no image for it.
+    """
+    with _reading(path) as layout:
+        for leaf in _leaves(layout):
+            # Layouts that an engine wrote may name platforms whose content they do not hold.
+            if not _attests(leaf) and str(leaf.platform or "") in ("", platform):
+                manifest = layout.load(_blob(leaf), Manifest)
+                if str(_platform(layout.load(_blob(manifest.config), _Config))) == platform:
+                    return manifest.layers
+    raise BuildError(f"{path}: no image for {platform} in it; build it for {platform}")
+
+
 def compose(sources: Sequence[Path], folder: Path) -> Descriptor:
     """Write one layout to `folder` that holds the images of all `sources` in one index.
 

@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from kiln.console import interactive, say, seconds
+from kiln.phases import Phases
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
 # The templates mark their steps with a no-op that `set -x` prints; CPython's Makefile marks its own.
-_MARK = re.compile(r"^\+ : '?kiln: ([^'\n]+)'?$", re.MULTILINE)
+_MARK = re.compile(r"^\++ : '?(?:kiln|reference): ([^'\n]+?)(?: at \d+ s)?'?$", re.MULTILINE)
 _MAKE = {
     "Building with support for profile generation": "instrumented build",
     "# Next, run the profile task": "training",
@@ -33,11 +34,14 @@ class Trace:
     def __init__(self, log: IO[str]) -> None:
         """Write what the build prints to `log`, as people read it."""
         self.phase = "starting"
+        self.phases = Phases()
+        """Where the time went, of the steps that have ended."""
         self.log = log
         self._event = ""
         self._names: dict[str, str] = {}
         self._started: set[str] = set()
         self._cached: set[str] = set()
+        self._ended: set[str] = set()
         self._partial: dict[str, str] = {}
         self._last: dict[str, str] = {}
         self._words = ""
@@ -96,6 +100,9 @@ class Trace:
         if vertex.get("cached") and digest not in self._cached:
             self._cached.add(digest)
             self.log.write(f"== {name}: CACHED\n")
+        if vertex.get("completed") and not vertex.get("cached") and digest not in self._ended:
+            self._ended.add(digest)
+            self.phases.end(digest, vertex["started"], vertex["completed"], _phase(name))
         self._names[digest] = name
         if vertex.get("error"):
             self.log.write(f"== {name}: {vertex['error']}\n")
@@ -113,8 +120,9 @@ class Trace:
             self._last[entry["vertex"]] = lines[-1]
         marks = {found.start(): found[1] for found in _MARK.finditer(seen)}
         marks |= {seen.rfind(words): phase for words, phase in _MAKE.items() if words in seen}
-        if marks:
-            self.phase = marks[max(marks)]
+        for _, name in sorted(marks.items()):
+            self.phase = name
+            self.phases.mark(entry["vertex"], entry["timestamp"], name)
 
 
 def _phase(name: str) -> str:

@@ -2,10 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 DISTURBED = 0.10
@@ -27,37 +26,60 @@ class Timing(Struct, frozen=True, kw_only=True):
     @property
     def spread(self) -> float:
         """Return the distance of the quartiles over the median; 0 for a single run."""
-        if len(self.seconds) < 2:
-            return 0.0
-        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return (high - low) / self.median if self.median else 0.0
+        return spread(self.seconds)
 
 
-class Finding(Struct, frozen=True, kw_only=True):
-    """One figure that is made of timings."""
+class Size(Struct, frozen=True, kw_only=True):
+    """Something that was not timed, but weighed."""
+
+    name: str
+    bytes: int
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One figure that is made of timings or sizes."""
 
     name: str
     value: float
     unit: Literal["x", "s"]
     bound: float | None = None
-    """The most that it may be, in `unit`."""
+    """The most that it may be, in `unit`; the least, with `at_least`."""
+    at_least: bool = False
+    spread: float | None = None
+    """How far what it is made of is spread; None where it was measured once, or is no measurement of time."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Tell whether the machine's other work had a part in it."""
+        return self.spread is not None and self.spread > DISTURBED
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the figure is within its bound."""
+        return self.bound is None or (self.value >= self.bound if self.at_least else self.value <= self.bound)
 
     def __str__(self) -> str:
-        """Return the figure, its bound and whether that holds."""
-        text = f"{_number(self.value)}{'x' if self.unit == 'x' else ' s'}"
+        """Return the figure, its bound and whether that holds; of a disturbed one, that it is."""
+        unit = "x" if self.unit == "x" else " s"
+        text = f"{number(self.value)}{unit}"
+        if self.spread is not None and self.disturbed:
+            text = f"disturbed: {text} with a spread of {self.spread:.0%}"
         if self.bound is None:
             return text
-        verdict = "holds" if self.value <= self.bound else "MISSED"
-        return f"{text:<9} bound {self.bound:g}{'x' if self.unit == 'x' else ' s'}: {verdict}"
+        verdict = "uncertain" if self.disturbed else "holds" if self.holds else "MISSED"
+        return f"{text:<9} bound {'at least ' if self.at_least else ''}{self.bound:g}{unit}: {verdict}"
 
 
-class Section(Struct, frozen=True, kw_only=True):
+class Section(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One benchmark: what came out of it, what that is made of, and what to know of it."""
 
     name: str
     findings: tuple[Finding, ...]
-    timings: tuple[Timing, ...]
+    timings: tuple[Timing, ...] = ()
+    sizes: tuple[Size, ...] = ()
     notes: tuple[str, ...] = ()
+    trial: str = ""
+    """Why the figures are not those of the published images, where they are not; then they are not kept."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -69,19 +91,37 @@ class Report(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Return the report as people read it."""
-        parts = ["Figures, from medians", _figures(self.sections), "", "Timings in seconds", _timings(self.sections)]
-        notes = [f"{section.name}: {note}" for section in self.sections for note in section.notes]
+        parts = ["Figures, from medians", _figures(self.sections)]
+        if any(section.timings for section in self.sections):
+            parts += ["", "Timings in seconds", _timings(self.sections)]
+        if any(section.sizes for section in self.sections):
+            parts += ["", "Sizes in megabytes (10^6 bytes)", _sizes(self.sections)]
+        notes = [f"{section.name}: {note}" for section in self.sections for note in _notes(section)]
         if notes:
             parts += ["", *notes]
         return "\n".join([*parts, "", *(f"{name}: {value}" for name, value in self.machine.items())])
 
-    def json(self) -> str:
-        """Return the report for machines, with each timing's median and spread beside its runs."""
-        found = msgspec.to_builtins(self)
-        for section, told in zip(self.sections, found["sections"], strict=True):
-            for timing, entry in zip(section.timings, told["timings"], strict=True):
-                entry |= {"median": timing.median, "spread": timing.spread}
-        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+
+def _notes(section: Section) -> list[str]:
+    return [*([f"NOT COMPARABLE: {section.trial}"] if section.trial else ()), *section.notes]
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the distance of the quartiles over the median; 0 for a single value."""
+    if len(values) < 2:
+        return 0.0
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return (high - low) / middle if middle else 0.0
+
+
+def ratio(name: str, ours: Timing, theirs: Timing, bound: float | None = None, *, speed: bool = False) -> Finding:
+    """Return the figure of two timings: our time over theirs; with `speed`, how much faster ours is."""
+    value = theirs.median / ours.median if speed else ours.median / theirs.median
+    several = min(len(ours.seconds), len(theirs.seconds)) > 1
+    return Finding(
+        name=name, value=value, unit="x", bound=bound, at_least=speed,
+        spread=max(ours.spread, theirs.spread) if several else None,
+    )  # fmt: skip
 
 
 def clocks(work: Callable[[], object], repeats: int) -> tuple[float, float]:
@@ -92,6 +132,20 @@ def clocks(work: Callable[[], object], repeats: int) -> tuple[float, float]:
     return (time.perf_counter() - wall) / repeats, (time.process_time() - own) / repeats
 
 
+def in_turn(sides: Mapping[str, Callable[[], float]], runs: int, *, before: bool = True) -> list[Timing]:
+    """Measure several things in turn, so that what disturbs one disturbs the others.
+
+    Each side returns its seconds. With `before`, each runs once unmeasured, for what only a first run does.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for work in sides.values() if before else ():
+        work()
+    for _ in range(runs):
+        for name, work in sides.items():
+            taken[name].append(work())
+    return [Timing(name=name, seconds=tuple(found)) for name, found in taken.items()]
+
+
 def _figures(sections: Sequence[Section]) -> str:
     return _columns([(section.name, one.name, str(one)) for section in sections for one in section.findings])
 
@@ -100,11 +154,17 @@ def _timings(sections: Sequence[Section]) -> str:
     lines = [("", "", "median", "least", "most", "spread", "runs")]
     for section in sections:
         for one in section.timings:
-            spread = "unknown" if len(one.seconds) == 1 else f"{one.spread:.0%}"
-            spread += " disturbed" if one.spread > DISTURBED else ""
-            least, most = _number(min(one.seconds)), _number(max(one.seconds))
-            lines.append((section.name, one.name, _number(one.median), least, most, spread, str(len(one.seconds))))
+            words = "unknown" if len(one.seconds) == 1 else f"{one.spread:.0%}"
+            words += " disturbed" if one.spread > DISTURBED else ""
+            least, most = number(min(one.seconds)), number(max(one.seconds))
+            lines.append((section.name, one.name, number(one.median), least, most, words, str(len(one.seconds))))
     return _columns(lines)
+
+
+def _sizes(sections: Sequence[Section]) -> str:
+    return _columns(
+        [(section.name, one.name, f"{one.bytes / 1e6:8.2f}") for section in sections for one in section.sizes]
+    )
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> str:
@@ -113,7 +173,9 @@ def _columns(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"  {row.rstrip()}" for row in rows)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return a figure with three digits that count."""
     decimals = next((places for places, least in enumerate((100, 10, 1, 0.1, 0.01)) if abs(value) >= least), 5)
+    if 0 < abs(value) < 0.0001:
+        return f"{value:.2e}"
     return f"{value:.{decimals}f}"
