@@ -103,10 +103,11 @@ def engine(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def lock(session: nox.Session) -> None:
-    """Refresh requirements.txt: exact versions and hashes for every platform, no URLs."""
+    """Refresh requirements.txt, and that of `invoke bench.speed`: exact versions with hashes, no URLs."""
     _install(session)
-    session.run(
-        "uv", "pip", "compile", "--universal", "--upgrade", "--generate-hashes", "--no-emit-index-url",
-        "--no-header", "--no-annotate", "--quiet", "--python-version", "3.11",
-        "requirements.in", "--output-file", "requirements.txt",
-    )  # fmt: skip
+    for name in ("requirements", "benchmarks/speed/requirements"):
+        session.run(
+            "uv", "pip", "compile", "--universal", "--upgrade", "--generate-hashes", "--no-emit-index-url",
+            "--no-header", "--no-annotate", "--quiet", "--python-version", "3.11",
+            f"{name}.in", "--output-file", f"{name}.txt",
+        )  # fmt: skip

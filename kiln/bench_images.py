@@ -59,14 +59,19 @@ def size(pair: Pair) -> Section:
     ]
     pulled, plain, reference = (_sum(layers) for layers in weighed.values())
     findings = (
-        Finding(name="as pulled against the reference", value=pulled / reference, unit="x", bound=0.75),
-        Finding(name="the same, both with gzip layers", value=plain / reference, unit="x", bound=1.0),
+        _weight("size as pulled against the reference", pulled, reference, 0.75),
+        _weight("size, both with gzip layers", plain, reference, 1.0),
     )
     notes = (
         pair.note,
         "compressed layers, without the configuration; both stand on the same base, which is in the sums",
     )
     return Section(name="size", findings=findings, sizes=tuple(sizes), notes=notes, trial=pair.trial)
+
+
+def _weight(name: str, ours: int, theirs: int, bound: float) -> Finding:
+    raw = f"{ours / 1e6:.1f} MB against {theirs / 1e6:.1f} MB"
+    return Finding(name=name, value=ours / theirs, unit="x", bound=bound, raw=raw)
 
 
 def _sum(layers: list[Descriptor]) -> int:

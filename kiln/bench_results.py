@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from kiln import paths
 from kiln.errors import ReadmeError
-from kiln.timing import Report, Section
+from kiln.timing import Report, Section, Timing
 
 FILE = "benchmarks/results.json"
 _ABOUT = "Written by `invoke bench`, which replaces the figures that it measures; README.md shows them."
@@ -75,8 +75,8 @@ def _told(one: Measured) -> dict[str, Any]:
     for finding in section["findings"]:
         finding |= {key: _round(finding[key]) for key in ("value", "spread") if key in finding}
     for timing, entry in zip(one.section.timings, section.get("timings", ()), strict=True):
-        entry["seconds"] = [_round(value) for value in timing.seconds]
-        entry |= {"median": _round(timing.median), "spread": _round(timing.spread)}
+        kept = Timing(name=timing.name, seconds=tuple(map(_round, timing.seconds)))
+        entry |= {"seconds": kept.seconds, "median": _round(kept.median), "spread": _round(kept.spread)}
     return told
 
 

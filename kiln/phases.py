@@ -32,7 +32,7 @@ class Phases:
         """Take that a step has ended: what came before its first mark is part of that; without any, it is `name`."""
         marks = self._marks.pop(step, None) or [(_seconds(started), name)]
         begins = [_seconds(started), *(time for time, _ in marks[1:]), _seconds(completed)]
-        for (_, phase), begin, end in zip(marks, begins, begins[1:], strict=True):
+        for (_, phase), begin, end in zip(marks, begins[:-1], begins[1:], strict=True):
             if phase:
                 self._seconds[phase] = self._seconds.get(phase, 0.0) + max(0.0, end - begin)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # The templates mark their steps with a no-op that `set -x` prints; CPython's Makefile marks its own.
-_MARK = re.compile(r"^\++ : '?(?:kiln|reference): ([^'\n]+?)(?: at \d+ s)?'?$", re.MULTILINE)
+_MARK = re.compile(r"^\++ : '?(?:kiln|reference): ([^'\n]+?)(?: at \d+ s)?'?\r?\n", re.MULTILINE)
 _MAKE = {
     "Building with support for profile generation": "instrumented build",
     "# Next, run the profile task": "training",

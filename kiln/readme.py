@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from kiln import markdown, packages, paths, toc
+from kiln import bench_page, bench_plot, bench_results, markdown, packages, paths, toc
 from kiln.errors import ReadmeError
 from kiln.matrix import Matrix
 from kiln.page_facts import facts
@@ -11,7 +11,7 @@ from kiln.pages import Pages
 from kiln.results import FILE, Results, dumps_results, local, merge_results, parse_results, read_results
 
 README = "README.md"
-BLOCKS = ("status", "tags", "platforms", "sizes")
+BLOCKS = ("status", "tags", "platforms", "sizes", "bench")
 PAGES = {"docs/dockerhub.md": "pages/official.md.j2"}
 """Whole pages that are kept in the checkout, each with its template."""
 PACKAGE = "pages/package.md.j2"
@@ -33,7 +33,8 @@ def read(path: Path) -> str:
 
 def pages(matrix: Matrix, results: Results, family: Path) -> Pages:
     """Return what renders the pages that are kept in the checkout: their links name the default branch."""
-    return Pages(facts=facts(matrix, results, {}), family=family)
+    figures = bench_results.read(paths.ROOT / bench_results.FILE)
+    return Pages(facts=facts(matrix, results, {}), family=family, values={"bench": bench_page.values(figures)})
 
 
 def blocks(made: Pages) -> dict[str, str]:
@@ -88,6 +89,9 @@ def _texts(matrix: Matrix, family: Path, *, merge_local: bool) -> Texts:
     made = pages(matrix, results, family)
     document = read(paths.ROOT / README)
     texts = {FILE: (stored, dumps_results(results)), README: (document, update(document, made, README))}
+    if figures := bench_results.read(paths.ROOT / bench_results.FILE):
+        plot = paths.ROOT / bench_page.PLOT
+        texts[bench_page.PLOT] = read(plot) if plot.exists() else "", bench_plot.svg(figures)
     rendered = {name: made.render(template) for name, template in PAGES.items()}
     for package in matrix.catalog.packages or {}:
         page = Pages(facts=facts(matrix, results, {}, package), family=family)

@@ -47,6 +47,8 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_least: bool = False
     spread: float | None = None
     """How far what it is made of is spread; None where it was measured once, or is no measurement of time."""
+    raw: str = ""
+    """What it is made of, for people: `498 s against 1503 s`."""
 
     @property
     def disturbed(self) -> bool:
@@ -58,16 +60,29 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Tell whether the figure is within its bound."""
         return self.bound is None or (self.value >= self.bound if self.at_least else self.value <= self.bound)
 
+    @property
+    def text(self) -> str:
+        """Return the figure with its unit; of a disturbed one, that it is."""
+        plain = f"{number(self.value)}{self._unit}"
+        return f"disturbed: {plain} with a spread of {self.spread:.0%}" if self.disturbed else plain
+
+    @property
+    def limit(self) -> str:
+        """Return the bound with its unit, empty where there is none."""
+        return "" if self.bound is None else f"{'at least ' if self.at_least else ''}{self.bound:g}{self._unit}"
+
+    @property
+    def verdict(self) -> str:
+        """Return whether the bound holds, empty where there is none."""
+        return "" if self.bound is None else "uncertain" if self.disturbed else "holds" if self.holds else "MISSED"
+
+    @property
+    def _unit(self) -> str:
+        return "x" if self.unit == "x" else " s"
+
     def __str__(self) -> str:
-        """Return the figure, its bound and whether that holds; of a disturbed one, that it is."""
-        unit = "x" if self.unit == "x" else " s"
-        text = f"{number(self.value)}{unit}"
-        if self.spread is not None and self.disturbed:
-            text = f"disturbed: {text} with a spread of {self.spread:.0%}"
-        if self.bound is None:
-            return text
-        verdict = "uncertain" if self.disturbed else "holds" if self.holds else "MISSED"
-        return f"{text:<9} bound {'at least ' if self.at_least else ''}{self.bound:g}{unit}: {verdict}"
+        """Return the figure, its bound and whether that holds."""
+        return self.text if self.bound is None else f"{self.text:<9} bound {self.limit}: {self.verdict}"
 
 
 class Section(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,13 +129,13 @@ def spread(values: Sequence[float]) -> float:
     return (high - low) / middle if middle else 0.0
 
 
-def ratio(name: str, ours: Timing, theirs: Timing, bound: float | None = None, *, speed: bool = False) -> Finding:
-    """Return the figure of two timings: our time over theirs; with `speed`, how much faster ours is."""
-    value = theirs.median / ours.median if speed else ours.median / theirs.median
+def ratio(name: str, ours: Timing, theirs: Timing, bound: float | None = None) -> Finding:
+    """Return the figure of two timings: our time over theirs."""
     several = min(len(ours.seconds), len(theirs.seconds)) > 1
     return Finding(
-        name=name, value=value, unit="x", bound=bound, at_least=speed,
+        name=name, value=ours.median / theirs.median, unit="x", bound=bound,
         spread=max(ours.spread, theirs.spread) if several else None,
+        raw=f"{number(ours.median)} s against {number(theirs.median)} s",
     )  # fmt: skip
 
 

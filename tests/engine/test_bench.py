@@ -4,31 +4,87 @@ import json
 import subprocess
 import sys
 
-from kiln import paths
+import pytest
+
+from kiln import engine, paths
+
+QUICK = "3.13.5-slim-trixie"
 
 
-def _bench(*args):
-    command = [sys.executable, "-m", "invoke", "bench", *args]
-    return subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+def _bench(figure, *args, cwd=paths.ROOT):
+    command = [sys.executable, "-m", "invoke", "-r", str(paths.ROOT), f"bench.{figure}", *args]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_start_is_measured_in_fresh_processes(tmp_path):
+@pytest.fixture(scope="module")
+def base():
+    """Return another image that is made for real: the quick one with a file more, in place of half an hour's reference."""
+    built = [sys.executable, "-m", "invoke", "build", "--quick", QUICK]
+    subprocess.run(built, cwd=paths.ROOT, check=True, capture_output=True)
+    ours, name = engine.bring(), "kiln-test-bench:other"
+    dockerfile = f"FROM kiln/python:{QUICK}\nRUN head -c 1000000 /dev/urandom > /more\n"
+    command = ours.buildx("build", "--provenance=false", "--load", "--tag", name, "-")
+    environment = {**__import__("os").environ, **ours.env}
+    subprocess.run(command, env=environment, input=dockerfile.encode(), check=True, capture_output=True)
+    yield name
+    subprocess.run(ours.docker("rmi", "--force", name), env=environment, check=True, capture_output=True)
+
+
+def _section(file, figure):
+    return json.loads(file.read_text())["figures"][figure]["section"]
+
+
+def test_the_command_line_is_measured_in_fresh_processes(tmp_path):
     """The table and the file hold the same figures, each side measured as often as asked."""
     file = tmp_path / "bench.json"
-    done = _bench("start", "--runs", "1", "--json", str(file))
+    done = _bench("cli", "--runs", "2", "--json", str(file))
     assert done.returncode == 0, done.stderr
     assert "invoke --list against import invoke" in done.stdout
-    report = json.loads(file.read_text())
-    (section,) = report["sections"]
-    assert [len(one["seconds"]) for one in section["timings"]] == [3, 3]
-    assert {"taken", "machine", "load before", "versions", "kiln"} <= report["machine"].keys()
+    assert [len(one["seconds"]) for one in _section(file, "cli")["timings"]] == [6, 6]
+    machine = json.loads(file.read_text())["figures"]["cli"]["machine"]
+    assert {"taken", "machine", "load before", "versions", "kiln"} <= machine.keys()
 
 
 def test_an_image_is_needed_and_said(monkeypatch, tmp_path):
     """Where nothing was built, one line says what to type, before any engine is brought."""
     monkeypatch.setenv("KILN_HOME", str(tmp_path))
-    done = _bench()
+    done = _bench("tests")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("error: no image is recorded here; build one: ./run invoke build ")
     assert not (tmp_path / "engine").exists()
+
+
+def test_size_weighs_every_layer(base, tmp_path):
+    """The other image has what ours has, and one layer of a megabyte that cannot be compressed."""
+    file = tmp_path / "size.json"
+    done = _bench("size", "--quick", "--image", QUICK, "--against", base, "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    found = _section(file, "size")
+    assert found["trial"] == "a quick build of ours, without optimisation"
+    sizes = {one["name"]: one["bytes"] for one in found["sizes"]}
+    gzip, other = (
+        sorted(v for k, v in sizes.items() if k.startswith(f"{side}, gzip: layer")) for side in ("kiln", "reference")
+    )
+    assert sum(gzip) == sizes["kiln, gzip: all"]
+    assert len(other) == len(gzip) + 1
+    assert 1_000_000 < sum(other) - sum(gzip) < 1_001_000
+    assert found["findings"][1]["value"] == pytest.approx(sum(gzip) / sum(other), rel=1e-4)
+    assert "NOT COMPARABLE" in done.stdout
+
+
+def test_start_is_measured_in_fresh_containers(base, tmp_path):
+    """Each as often as asked; the start of the engine's containers, most of a second, is not in it."""
+    file = tmp_path / "start.json"
+    done = _bench("start", "--quick", "--image", QUICK, "--against", base, "--runs", "2", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (one["seconds"] for one in _section(file, "start")["timings"])
+    assert len(ours) == len(theirs) == 2
+    assert all(0.01 < seconds < 5 for seconds in ours + theirs)
+
+
+def test_figures_of_a_quick_build_are_asked_for(base):
+    """They are none of the published images, so that nobody gets them by accident."""
+    done = _bench("size", "--image", QUICK, "--against", base)
+    assert done.returncode == 1
+    assert "no optimised build of 3.13.5-slim-trixie is recorded" in done.stderr

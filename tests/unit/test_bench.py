@@ -1,11 +1,32 @@
 """Figures of `invoke bench`: what is made of timings, and the families that planning is measured with."""
 
+import base64
+import io
 import json
 
+import matplotlib.font_manager  # noqa: F401 - looks for fonts with a program, which a test may not
 import pytest
 
-from kiln import bench, bench_plan, catalog, matrix, timing
-from kiln.errors import SelectionError
+from kiln import (
+    bench,
+    bench_compile,
+    bench_page,
+    bench_plan,
+    bench_plot,
+    bench_results,
+    bench_speed,
+    catalog,
+    matrix,
+    paths,
+    phases,
+    timing,
+)  # fmt: skip
+from kiln.bench_pair import Ask
+from kiln.bench_results import Measured
+from kiln.bench_speed import Benchmark, Pairs
+from kiln.errors import ReadmeError, SelectionError
+from kiln.phases import Phase
+from kiln.progress import Trace
 from kiln.timing import Finding, Report, Section, Timing
 from tests.unit import family
 
@@ -74,15 +95,6 @@ def test_one_run_has_no_spread():
     assert "unknown" in str(Report(machine={}, sections=(section,)))
 
 
-def test_the_report_for_machines_has_every_run():
-    """The file holds the runs, and what the table shows of them."""
-    (section,) = json.loads(REPORT.json())["sections"]
-    assert section["findings"] == [{"name": "ours against bare", "value": 1.234, "unit": "x", "bound": 1.5}]
-    assert [one["seconds"] for one in section["timings"]] == [[1.0, 1.01, 1.02], [1.0, 2.0, 1.2, 1.1]]
-    assert section["timings"][0]["median"] == 1.01
-    assert section["timings"][0]["spread"] == CALM.spread
-
-
 def test_clocks_count_one_repeat():
     """Both clocks are of one repeat, and the work is done as often as asked."""
     done = []
@@ -117,9 +129,13 @@ def test_planning_is_measured_by_image(tmp_path):
 @pytest.mark.parametrize(
     ("names", "runs", "message"),
     [
-        (["speed"], 5, "'speed' is no benchmark; there are plan, start, noop, tests"),
-        (["plan"], 0, "--runs 0: nothing would be measured; give 1 or more"),
-        ([], 5, "no image is recorded here; build one: ./run invoke build "),
+        (
+            ["quickly"],
+            5,
+            "'quickly' is no benchmark; there are compile, family, speed, start, size, plan, cli, noop, tests",
+        ),
+        (["plan"], -1, "--runs -1: nothing would be measured; give 1 or more"),
+        (["noop"], 5, "no image is recorded here; build one: ./run invoke build "),
         (["tests"], 5, "no image is recorded here; build one: ./run invoke build "),
     ],
 )
@@ -127,5 +143,249 @@ def test_what_cannot_be_measured_is_said_first(tmp_path, names, runs, message):
     """A mistake costs no time, and nothing is measured that would be lost."""
     ours = family.expand(tmp_path, family.family())
     with pytest.raises(SelectionError) as caught:
-        bench.run(names, ours, runs=runs, versions="versions.json")
+        bench.run(names, ours, Ask(versions="versions.json", runs=runs))
     assert str(caught.value).startswith(message)
+
+
+def test_sides_take_turns():
+    """What disturbs one side disturbs the other; the first time of each is not counted."""
+    done = []
+    sides = {name: (lambda name=name: done.append(name) or float(len(done))) for name in ("ours", "theirs")}
+    ours, theirs = timing.in_turn(sides, 2)
+    assert done == ["ours", "theirs"] * 3
+    assert (ours.seconds, theirs.seconds) == ((3.0, 5.0), (4.0, 6.0))
+
+
+def test_a_ratio_is_of_medians_and_as_disturbed_as_its_worse_side():
+    """A calm side does not hide what happened to the other."""
+    found = timing.ratio("r", CALM, DISTURBED, 1.0)
+    assert found.value == pytest.approx(1.01 / 1.15)
+    assert found.spread == DISTURBED.spread
+    assert found.raw == "1.01 s against 1.15 s"
+
+
+def test_a_ratio_of_single_runs_claims_no_calm():
+    """Of a build that takes half an hour there is one run, and no spread."""
+    once = Timing(name="t", seconds=(2.0,))
+    assert timing.ratio("r", once, once).spread is None
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        (Finding(name="f", value=0.15, unit="x", bound=0.2, spread=0.1), "0.150x    bound 0.2x: holds"),
+        (
+            Finding(name="f", value=0.15, unit="x", bound=0.2, spread=0.104),
+            "disturbed: 0.150x with a spread of 10% bound 0.2x: uncertain",
+        ),
+        (Finding(name="f", value=1.15, unit="x", spread=0.3), "disturbed: 1.15x with a spread of 30%"),
+        (Finding(name="f", value=1.1, unit="x", bound=1.1, at_least=True), "1.10x     bound at least 1.1x: holds"),
+        (Finding(name="f", value=1.0, unit="x", bound=1.1, at_least=True), "1.00x     bound at least 1.1x: MISSED"),
+    ],
+)
+def test_a_disturbed_figure_says_so_in_place_of_a_verdict(finding, text):
+    """Nobody takes it for a result, neither a good nor a bad one."""
+    assert str(finding) == text
+
+
+# What is kept
+
+
+def measured(name, value, **more):
+    section = Section(name=name, findings=(Finding(name=f"figure of {name}", value=value, unit="x", bound=1),), **more)
+    return Report(machine={"taken": "2026-11-21 14:00 UTC", "machine": "2 x a processor"}, sections=(section,))
+
+
+def test_a_figure_replaces_only_its_own(tmp_path):
+    """What was measured on another day stays, with the day."""
+    file = tmp_path / "results.json"
+    bench_results.keep(measured("size", 0.7), str(file))
+    bench_results.keep(measured("start", 0.2), str(file))
+    bench_results.keep(measured("size", 0.65), str(file))
+    found = bench_results.read(file)
+    assert {name: one.section.findings[0].value for name, one in found.items()} == {"size": 0.65, "start": 0.2}
+    assert found["start"].machine["taken"] == "2026-11-21 14:00 UTC"
+
+
+def test_the_file_has_every_run_and_is_stable(tmp_path):
+    """Read and written again, it is the same text; medians and spreads stand beside the runs."""
+    file = tmp_path / "results.json"
+    bench_results.keep(REPORT, str(file))
+    assert bench_results.dumps(bench_results.read(file)) == file.read_text()
+    section = json.loads(file.read_text())["figures"]["start"]["section"]
+    assert section["findings"] == [{"name": "ours against bare", "value": 1.234, "unit": "x", "bound": 1.5}]
+    assert [one["seconds"] for one in section["timings"]] == [[1.0, 1.01, 1.02], [1.0, 2.0, 1.2, 1.1]]
+    assert section["timings"][0]["median"] == 1.01
+    assert section["timings"][1]["spread"] == pytest.approx(DISTURBED.spread, rel=1e-4)
+
+
+def test_a_trial_is_not_kept_beside_the_published_figures(monkeypatch, tmp_path):
+    """A quick build's figures go where somebody asks for them, and nowhere else."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    trial = measured("size", 0.1, trial="a quick build")
+    said = bench_results.keep(trial, "")
+    assert said.startswith("benchmarks/results.json: left as it is, for size is not comparable (a quick build)")
+    assert not (tmp_path / "benchmarks").exists()
+    bench_results.keep(trial, str(tmp_path / "trial.json"))
+    assert bench_results.read(tmp_path / "trial.json")["size"].section.trial == "a quick build"
+    assert "size: NOT COMPARABLE: a quick build" in str(trial)
+
+
+def test_a_broken_file_is_one_line(tmp_path):
+    """With what to do."""
+    file = tmp_path / "results.json"
+    file.write_text("{}")
+    with pytest.raises(ReadmeError, match=r"results\.json: does not hold figures \(.*\); restore it with git"):
+        bench_results.read(file)
+
+
+# Speed
+
+
+def pairs(name, ours, theirs):
+    return Pairs(name=name, ours=tuple(ours), theirs=tuple(theirs))
+
+
+def test_the_subset_is_large_and_pinned():
+    """20 benchmarks or more, each once, and what they come from by hash, without the index's name."""
+    names = [one.name for one in bench_speed.benchmarks()]
+    assert len(set(names)) == len(names) >= 20
+    requirements = (bench_speed.FOLDER / "requirements.txt").read_text()
+    assert "pyperformance==" in requirements
+    assert "--hash=sha256:" in requirements
+    assert "http" not in requirements
+
+
+def test_speed_is_the_geometric_mean_of_the_rounds_ratios():
+    """The mean comes first, then the least one by its name, then all."""
+    found = bench_speed.findings(
+        [
+            pairs("double", [1, 1, 4], [2, 2, 8]),
+            pairs("slower", [1, 1, 1], [0.5, 0.5, 0.5]),
+            pairs("same", [1] * 3, [1] * 3),
+        ]
+    )
+    assert [one.name for one in found] == [
+        "geometric mean of 3 benchmarks",
+        "the least of them, slower",
+        "slower",
+        "same",
+        "double",
+    ]
+    assert [one.value for one in found] == pytest.approx([1.0, 0.5, 0.5, 1.0, 2.0])
+    assert [one.verdict for one in found[:2]] == ["MISSED", "MISSED"]
+    assert {one.spread for one in found} == {0.0}
+
+
+def test_speed_takes_turns_and_changes_who_is_first():
+    """Each round has a hash seed of its own, which both sides get."""
+    done = []
+    side = lambda name: lambda one, seed: done.append((one.name, name, seed)) or 1.0  # noqa: E731
+    found = bench_speed.measure([Benchmark(name="a", folder="bm_a")], 2, side("ours"), side("theirs"))
+    assert done == [("a", "ours", 0), ("a", "theirs", 0), ("a", "theirs", 1), ("a", "ours", 1)]
+    assert found == [pairs("a", [1.0, 1.0], [1.0, 1.0])]
+
+
+# The family and where its time went
+
+
+def test_a_family_is_one_release_on_two_suites():
+    """Every variant of both, and nothing else."""
+    ours = matrix.expand(catalog.load(paths.ROOT / "versions.json"))
+    found = bench_compile.members(ours, ours.get("3.13.5-slim-trixie"))
+    assert {one.target_name for one in found} == {"trixie", "bookworm"}
+    assert {one.python for one in found} == {"3.13.5"}
+    assert {"3.13.5-trixie", "3.13.5-slim-trixie", "3.13.5-bookworm", "3.13.5-slim-bookworm"} <= {
+        one.id for one in found
+    }
+
+
+def log(vertex, time, text):
+    return {"vertex": vertex, "timestamp": time, "data": base64.b64encode(text.encode()).decode()}
+
+
+def test_phases_are_told_by_the_steps_themselves():
+    """A step without a name is what Docker calls it; what was cached took no time."""
+    trace = Trace(io.StringIO())
+    name = "[compile 3/4] RUN <<EOF (set -eux...)"
+    events = [
+        {"vertexes": [{"digest": "a", "name": name, "started": "2026-11-21T14:00:00.5Z"}]},
+        {"logs": [log("a", "2026-11-21T14:00:01.123456789Z", "+ set -eux\n+ : 'kiln: configure'\n")]},
+        {"logs": [log("a", "2026-11-21T14:00:31.5Z", "+ : 'reference: make at 31 s'\n")]},
+        {
+            "vertexes": [
+                {
+                    "digest": "a",
+                    "name": name,
+                    "started": "2026-11-21T14:00:00.5Z",
+                    "completed": "2026-11-21T14:02:00.5Z",
+                }
+            ]
+        },
+        {
+            "vertexes": [
+                {
+                    "digest": "b",
+                    "name": "[compile 4/4] RUN b",
+                    "started": "2026-11-21T14:02:00Z",
+                    "completed": "2026-11-21T14:02:02Z",
+                }
+            ]
+        },
+        {
+            "vertexes": [
+                {
+                    "digest": "c",
+                    "name": "[compile 2/4] RUN c",
+                    "cached": True,
+                    "started": "2026-11-21T14:00:00Z",
+                    "completed": "2026-11-21T14:00:09Z",
+                }
+            ]
+        },
+    ]
+    for event in events:
+        trace.feed(json.dumps(event))
+    assert [(one.name, one.seconds) for one in trace.phases.found] == [
+        ("configure", 31.0),
+        ("make", 89.0),
+        ("compile 4/4", 2.0),
+    ]
+    assert phases.words(trace.phases.found) == "configure 31 s, make 89 s, compile 4/4 2 s"
+
+
+def test_phases_of_several_builds_add_up():
+    """By name, in the order in which they are first met."""
+    one, two = Phase(name="configure", seconds=30), Phase(name="export", seconds=2)
+    assert phases.add([one, two], [two]) == (one, Phase(name="export", seconds=4))
+
+
+# The plot
+
+
+FIGURES = {
+    one.sections[0].name: Measured(machine=one.machine, section=one.sections[0])
+    for one in (measured("size", 0.7), measured("speed", 1.2), measured("plan", 2))
+}
+
+
+def test_the_plot_is_the_same_for_the_same_figures():
+    """And another one for others; it holds no day, and its background is the page's."""
+    first = bench_plot.svg(FIGURES)
+    assert first == bench_plot.svg(FIGURES)
+    assert "figure of size" in first
+    assert "<dc:date>" not in first
+    assert "0.70" in first
+    other = FIGURES | {"size": Measured(machine={}, section=measured("size", 0.8).sections[0])}
+    assert first != bench_plot.svg(other)
+
+
+def test_the_page_has_a_row_for_each_bound():
+    """In the order in which people look for figures, with what reproduces them."""
+    found = bench_page.values(FIGURES)
+    assert [(row["command"], row["result"], row["verdict"], row["taken"]) for row in found["rows"]] == [
+        ("invoke bench.speed", "1.20x", "MISSED", "2026-11-21"),
+        ("invoke bench.size", "0.700x", "holds", "2026-11-21"),
+        ("invoke bench.plan", "2.00x", "MISSED", "2026-11-21"),
+    ]
+    assert found["machines"] == ["2 x a processor"]

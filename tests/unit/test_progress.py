@@ -8,13 +8,16 @@ import pytest
 
 from kiln.progress import Board, Trace
 
+NOW = "2026-11-21T14:00:00.123456789Z"
+
 
 def vertex(name, **changes):
-    return json.dumps({"vertexes": [{"digest": name, "name": name, "started": "now", **changes}]})
+    return json.dumps({"vertexes": [{"digest": name, "name": name, "started": NOW, **changes}]})
 
 
 def output(text, name="v"):
-    return json.dumps({"logs": [{"vertex": name, "stream": 1, "data": base64.b64encode(text.encode()).decode()}]})
+    data = base64.b64encode(text.encode()).decode()
+    return json.dumps({"logs": [{"vertex": name, "stream": 1, "timestamp": NOW, "data": data}]})
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def test_the_log_is_for_people(trace):
     """Steps, their output and their errors, decoded."""
     trace.feed(vertex("[compile 1/7] RUN x"))
     trace.feed(output("hello\n"))
-    trace.feed(vertex("[compile 1/7] RUN x", completed="now", error="exit code: 2"))
+    trace.feed(vertex("[compile 1/7] RUN x", completed=NOW, error="exit code: 2"))
     trace.feed("ERROR: failed to solve: exit code: 2\n")
     assert trace.log.getvalue().splitlines() == [
         "== [compile 1/7] RUN x", "hello", "== [compile 1/7] RUN x: exit code: 2",
@@ -93,7 +96,7 @@ def test_the_error_is_what_the_failed_step_said_last(trace):
 def test_the_log_says_what_was_cached(trace):
     """Once, however often buildx tells of the step."""
     for _ in range(2):
-        trace.feed(vertex("[compile 1/7] RUN x", completed="now", cached=True))
+        trace.feed(vertex("[compile 1/7] RUN x", completed=NOW, cached=True))
     assert trace.log.getvalue().splitlines() == ["== [compile 1/7] RUN x", "== [compile 1/7] RUN x: CACHED"]
 
 

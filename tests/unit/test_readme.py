@@ -151,7 +151,7 @@ def test_markers_within_a_line_are_prose():
 
 
 BEGIN, END = "<!-- kiln:status -->\n", "<!-- /kiln:status -->\n"
-KNOWN = "status, tags, platforms, sizes"
+KNOWN = "status, tags, platforms, sizes, bench"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ KNOWN = "status, tags, platforms, sizes"
             "no block\n",
             (
                 "README.md: holds no block to rewrite; add a line <!-- kiln:status --> or <!-- kiln:tags --> or "
-                "<!-- kiln:platforms --> or <!-- kiln:sizes -->, and <!-- /kiln:... --> below it"
+                "<!-- kiln:platforms --> or <!-- kiln:sizes --> or <!-- kiln:bench -->, and <!-- /kiln:... --> below it"
             ),
         ),
         (f"\n{BEGIN}", "README.md:2: block kiln:status has no end; add <!-- /kiln:status --> below it"),

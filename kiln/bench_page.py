@@ -1,0 +1,35 @@
+"""What the README shows of the figures in `benchmarks/results.json`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kiln.bench_results import Measured
+
+PLOT = "benchmarks/results.svg"
+_ORDER = ("compile", "family", "speed", "start", "size", "plan", "cli", "noop", "tests")
+
+
+def ordered(figures: Mapping[str, Measured]) -> list[Measured]:
+    """Return figures in the order in which people look for them."""
+    return [figures[name] for name in _ORDER if name in figures]
+
+
+def values(figures: Mapping[str, Measured]) -> dict[str, Any]:
+    """Return what the block's template knows: a row for each figure that has a bound, and the machines."""
+    shown = ordered(figures)
+    rows = [
+        {
+            "command": f"invoke bench.{one.section.name}",
+            "figure": finding.name,
+            "result": finding.text,
+            "raw": finding.raw,
+            "bound": finding.limit,
+            "verdict": finding.verdict,
+            "taken": one.machine.get("taken", "").partition(" ")[0],
+        }
+        for one in shown
+        for finding in one.section.findings
+        if finding.bound is not None
+    ]
+    machines = dict.fromkeys(", ".join(filter(None, map(one.machine.get, ("machine", "engine")))) for one in shown)
+    return {"rows": rows, "machines": list(machines), "plot": PLOT if shown else ""}
