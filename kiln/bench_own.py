@@ -35,7 +35,7 @@ def cli(runs: int) -> Section:
     )
     findings = (
         ratio("invoke --list against import invoke", ours, bare),
-        Finding(name="invoke --list", value=ours.median, unit="s", bound=0.4),
+        Finding(name="invoke --list", value=ours.median, unit="s", bound=0.4, spread=ours.spread),
     )
     return Section(name="cli", findings=findings, timings=(ours, bare))
 
@@ -109,6 +109,6 @@ def image_tests(built: Record, engine: Engine, versions: Path, runs: int) -> Sec
         runs,
     )
     value = whole.median - collecting.median - starting.median
-    finding = Finding(name="tests of an image beyond both starts", value=value, unit="s", bound=5)
+    finding = Finding(name="tests of an image beyond both starts", value=value, unit="s", bound=5, spread=whole.spread)
     notes = (line for line in said[-1].splitlines() if re.search(r"; \d+ docker exec$| (passed|failed).* in ", line))
     return Section(name="tests", findings=(finding,), timings=(whole, collecting, starting), notes=tuple(notes))

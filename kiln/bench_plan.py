@@ -44,7 +44,15 @@ def planning(family: Catalog, runs: int, sizes: Sequence[int] = SIZES) -> Sectio
 def _planned(wall: Mapping[int, Timing], work: Mapping[int, Timing]) -> Section:
     each = {count: one.median / count for count, one in work.items()}
     least, most, cheapest = min(each), max(each), min(each.values())
-    findings = [Finding(name=f"{most:,} images planned and rendered", value=wall[most].median, unit="s", bound=10)]
+    findings = [
+        Finding(
+            name=f"{most:,} images planned and rendered",
+            value=wall[most].median,
+            unit="s",
+            bound=10,
+            spread=wall[most].spread,
+        )
+    ]
     for count, value in each.items():
         if count != least:
             name = f"an image of {count:,} against one of {least:,}"
