@@ -94,6 +94,13 @@ def test_packages(session: nox.Session) -> None:
         _python(session, "-m", "pytest", *(f"tests/engine/{name}.py" for name in names))
 
 
+@nox.session(name="test-platforms", default=False)
+def test_platforms(session: nox.Session) -> None:
+    """Bring emulation, and run a base of another platform; on an empty cache, it takes minutes."""
+    _install(session)
+    _python(session, "-m", "pytest", "tests/platforms", *session.posargs)
+
+
 @nox.session
 def engine(session: nox.Session) -> None:
     """Test Kiln against a real engine, real archives and real images."""

@@ -94,12 +94,14 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
         sys.exit(1)
 
 
-@command(name="start")
-def engine_start(_: Any) -> None:
+@command(name="start", help={"platform": "have emulation for it, too: linux/arm64 and the like; may be given again"})
+def engine_start(_: Any, platform: Any) -> None:
     """Start Kiln's private Docker engine, where none answers."""
-    from kiln import engine
+    from kiln import emulation, engine
 
+    emulation.check(platform)
     engine.start()
+    emulation.bring(platform)
     out(str(engine.status()))
 
 
@@ -119,12 +121,15 @@ def engine_status(_: Any) -> None:
     out(str(engine.status()))
 
 
-@command(help={"versions": _VERSIONS})
-def doctor(_: Any, versions: str = cli.VERSIONS) -> None:
+@command(help={"fix": "bring emulation for the family's platforms that this machine cannot run", "versions": _VERSIONS})
+def doctor(_: Any, fix: bool = False, versions: str = cli.VERSIONS) -> None:
     """Tell what this machine has for building images, and what to do about what it lacks."""
     from kiln import doctor as module
 
-    text, well = module.report(cli.matrix(versions))
+    family = cli.matrix(versions)
+    if fix:
+        module.fix(family)
+    text, well = module.report(family)
     out(text)
     if not well:
         sys.exit(1)

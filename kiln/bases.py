@@ -1,50 +1,15 @@
 """Base images, from one of two origins: a registry, or the distribution's own signed packages."""
 
 import os
-import platform as machine
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kiln import debian, oci, registry
+from kiln import debian, emulation, oci, registry
+from kiln.emulation import ARCHITECTURES
 from kiln.errors import BaseError
 from kiln.model import Target
-
-ARCHITECTURES = {
-    "linux/386": "i386",
-    "linux/amd64": "amd64",
-    "linux/arm/v5": "armel",
-    "linux/arm/v7": "armhf",
-    "linux/arm64": "arm64",
-    "linux/arm64/v8": "arm64",
-    "linux/mips64le": "mips64el",
-    "linux/ppc64le": "ppc64el",
-    "linux/riscv64": "riscv64",
-    "linux/s390x": "s390x",
-}
-"""Debian's name for each platform."""
-_NATIVE = {
-    "x86_64": ("amd64", "i386"),
-    "aarch64": ("arm64",),
-    "armv7l": ("armhf", "armel"),
-    "i686": ("i386",),
-    "ppc64le": ("ppc64el",),
-    "riscv64": ("riscv64",),
-    "s390x": ("s390x",),
-    "mips64": ("mips64el",),
-}
-_EMULATORS = {
-    "amd64": "x86_64",
-    "arm64": "aarch64",
-    "armel": "arm",
-    "armhf": "arm",
-    "i386": "i386",
-    "mips64el": "mips64el",
-    "ppc64el": "ppc64le",
-    "riscv64": "riscv64",
-    "s390x": "s390x",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +31,7 @@ class Base:
 
 
 def resolve(target: Target, platform: str, *, engine: registry.Client) -> Base:
-    """Return the base of a target for a platform, bootstrapped now if no registry has it.
+    """Return the base of a target for a platform, bootstrapped now if no registry has it, under emulation if need be.
 
     `KILN_BASES` set to `registry` or `bootstrap` allows one origin only. BaseError: neither works.
     """
@@ -79,6 +44,7 @@ def resolve(target: Target, platform: str, *, engine: registry.Client) -> Base:
     reasons = obstacle(target, platform)
     if reasons:
         raise BaseError(f"{image} for {platform}: not from its registry ({reason}); {reasons}")
+    emulation.bring([platform])
     return _bootstrapped(target, debian.layout(_system(target, platform)))
 
 
@@ -106,16 +72,6 @@ def available(target: Target, platform: str, *, engine: registry.Client | None =
     return None if obstacle(target, platform) else "bootstrap"
 
 
-def emulated(architecture: str, folder: Path = Path("/proc/sys/fs/binfmt_misc")) -> bool:
-    """Tell whether programs of a Debian architecture run here through an emulator, in any root."""
-    try:
-        lines = (folder / f"qemu-{_EMULATORS[architecture]}").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return False
-    # Without the flag F the emulator is looked for inside the new system, where it is not.
-    return "enabled" in lines and any(line.startswith("flags:") and "F" in line[6:] for line in lines)
-
-
 def _allowed(origin: str) -> bool:
     chosen = os.environ.get("KILN_BASES", "")
     if chosen not in ("", "registry", "bootstrap"):
@@ -134,12 +90,7 @@ def obstacle(target: Target, platform: str) -> str:
         return f"Debian has no architecture for {platform}; choose one of {', '.join(ARCHITECTURES)}"
     if not shutil.which("apt-get"):
         return "a bootstrap needs Debian's apt-get on this machine; make the registry reachable"
-    if architecture not in _NATIVE.get(machine.machine(), ()) and not emulated(architecture):
-        return (
-            f"{architecture} programs cannot run here; install qemu-user-static and binfmt-support, "
-            f"or build on an {architecture} machine"
-        )
-    return ""
+    return emulation.obstacle(architecture)
 
 
 def _system(target: Target, platform: str) -> debian.System:

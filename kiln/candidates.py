@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kiln import apt, aptview, bases, bootstrap, paths, process, reach
+from kiln import apt, aptview, bootstrap, emulation, paths, process, reach
 from kiln.contents import Contents, apk_packages
 from kiln.errors import AptError, CommandError, KilnError
 from kiln.model import Target
@@ -30,7 +30,7 @@ def newest(target: Target, platform: str, contents: Contents, names: Iterable[st
     """
     if contents.system == "apk":
         return _apk(contents.files)
-    architecture = bases.ARCHITECTURES.get(platform)
+    architecture = emulation.ARCHITECTURES.get(platform)
     if contents.system != "dpkg" or architecture is None:
         raise AptError(f"{target.title} on {platform}: Kiln cannot read the packages of such images")
     view = _hosts(target.release, architecture) if target.distribution == "debian" else ""

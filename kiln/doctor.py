@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from kiln import bases, engine, engine_host, network, paths, plan, sources
+from kiln import bases, emulation, engine, engine_host, network, paths, plan, sources
 from kiln.engine import Engine
 from kiln.errors import KilnError
 from kiln.matrix import Matrix
@@ -42,7 +42,7 @@ def report(matrix: Matrix) -> tuple[str, bool]:
         verdict = f"`invoke build` builds {why}" if well else f"once the engine is mended, `invoke build` builds {why}"
     except KilnError as error:
         verdict, well = str(error), False
-    findings = [*engines, *_bases(matrix, found), *_sources(matrix), *_machine()]
+    findings = [*engines, *_emulation(matrix, found), *_bases(matrix, found), *_sources(matrix), *_machine()]
     width = max(len(finding.name) for finding in findings)
     lines = [f"{'--' if f.remedy else 'ok'}  {f.name:<{width}}  {_line(f)}" for f in findings]
     return "\n".join([*lines, "", verdict]), well
@@ -72,11 +72,34 @@ def _engine_facts(found: Engine) -> Iterator[Finding]:
     yield Finding(name="image store", found=store, remedy=remedy)
     yield Finding(name="buildx", found=found.buildx_version)
     yield Finding(name="platforms", found=", ".join(found.platforms))
-    others = [name for name in found.platforms if not name.startswith(found.platform)]
-    yield Finding(
-        name="emulation", found=", ".join(others) or "none",
-        remedy="" if others else "for other platforms, install qemu-user-static and binfmt-support",
-    )  # fmt: skip
+
+
+def fix(matrix: Matrix) -> None:
+    """Bring emulation for the platforms of a family that this machine cannot run; EngineError where that cannot be."""
+    emulation.bring(_platforms(matrix))
+
+
+def _platforms(matrix: Matrix) -> list[str]:
+    """Return the platforms of a family that something runs on when its images are built."""
+    names = dict.fromkeys(platform for image in matrix.images for platform in image.platforms)
+    return [name for name in names if name in emulation.ARCHITECTURES]
+
+
+def _emulation(matrix: Matrix, found_engine: Engine | None) -> Iterator[Finding]:
+    """Tell how the engine runs each platform of the family that is not its own."""
+    runs = found_engine.platforms if found_engine else []
+    own = found_engine.platform if found_engine else engine.native_platform()
+    words: list[str] = []
+    reasons: dict[str, None] = {}
+    for name in (name for name in _platforms(matrix) if name != own):
+        architecture = emulation.ARCHITECTURES[name]
+        if name in runs or emulation.runs(architecture):
+            words.append(name)
+        elif reason := emulation.obstacle(architecture):
+            reasons[reason] = None
+        else:
+            words.append(f"{name} (`invoke build` registers Debian's QEMU when it is asked for, --fix now)")
+    yield Finding(name="other platforms", found=", ".join(words) or "none", remedy="; ".join(reasons))
 
 
 def _bases(matrix: Matrix, found_engine: Engine | None) -> Iterator[Finding]:

@@ -159,8 +159,8 @@ def status() -> Status:
 def builder_platforms(text: str) -> list[str]:
     """Return the platforms in the output of `buildx inspect`, each once, in order."""
     lines = [line.partition(":")[2] for line in text.splitlines() if line.startswith("Platforms:")]
-    names = [name.strip().rstrip("*") for line in lines for name in line.split(",")]
-    return list(dict.fromkeys(name for name in names if name))
+    names = [name.split()[0].rstrip("*") for line in lines for name in line.split(",") if name.strip()]
+    return list(dict.fromkeys(names))
 
 
 def _users() -> Engine | None:

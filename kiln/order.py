@@ -4,7 +4,7 @@ from collections.abc import Sequence, Sized
 
 from kiln import build as building
 from kiln import engine as engines
-from kiln import plan, process, publish, workspace
+from kiln import foreign, plan, process, publish, workspace
 from kiln.build import Outcome
 from kiln.console import say, seconds
 from kiln.engine import STORE_REMEDY, Engine
@@ -43,7 +43,11 @@ def build(  # noqa: PLR0913 - what the command line gives
     wanted = _wanted(matrix, globs, platforms, found, options)
     engine = found or engines.start()
     _check(engine, options)
-    resolved, failed = plan.resolve_all(wanted, matrix, engine, options)
+    cannot = foreign.ready(dict.fromkeys(one.platform for one in wanted), engine, options.builder)
+    resolved, failed = plan.resolve_all(
+        [one for one in wanted if one.platform not in cannot], matrix, engine, options
+    )  # fmt: skip
+    failed |= {one.name: cannot[one.platform] for one in wanted if one.platform in cannot}
     if resolved:
         say(_table(resolved))
     outcomes = building.run(resolved, engine, options)

@@ -5,7 +5,7 @@ import time
 import msgspec
 import pytest
 
-from kiln import bases, debian, registry
+from kiln import bases, debian, emulation, registry
 from kiln.errors import BaseError
 from kiln.model import BaseImage, Packages, Target
 
@@ -39,7 +39,8 @@ def _machine(monkeypatch):
     """Take this machine for a Debian one of the usual kind."""
     monkeypatch.delenv("KILN_BASES", raising=False)
     monkeypatch.setattr(bases.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(bases.machine, "machine", lambda: "x86_64")
+    monkeypatch.setattr(emulation.machine, "machine", lambda: "x86_64")
+    monkeypatch.setattr(emulation, "_may_register", lambda: False)
 
 
 def test_a_base_that_a_registry_has_is_taken_from_it():
@@ -94,26 +95,13 @@ def test_only_debian_is_bootstrapped(distribution):
 
 def test_a_foreign_architecture_needs_an_emulator(monkeypatch):
     """Without one, the message says what to install."""
-    monkeypatch.setattr(bases, "emulated", lambda architecture: architecture == "riscv64")
+    monkeypatch.setattr(emulation, "emulated", lambda architecture: architecture == "riscv64")
     _remember(reason="no such host")
 
     assert bases.available(_target(), "linux/amd64") == "bootstrap"
     assert bases.available(_target(), "linux/riscv64") == "bootstrap"
-    with pytest.raises(BaseError, match="arm64 programs cannot run here; install qemu-user-static"):
+    with pytest.raises(BaseError, match="arm64 programs cannot run here, and only root on the host may register"):
         bases.resolve(_target(), "linux/arm64", engine=_Silent())
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("enabled\ninterpreter /usr/bin/qemu-aarch64\nflags: OCF\n", True), ("enabled\nflags: OC\n", False),
-     ("disabled\nflags: F\n", False), (None, False)],
-)  # fmt: skip
-def test_an_emulator_must_be_enabled_and_work_in_any_root(tmp_path, text, expected):
-    """The kernel's flag F keeps the emulator open, so that a new system need not hold it."""
-    if text is not None:
-        (tmp_path / "qemu-aarch64").write_text(text)
-
-    assert expected == bases.emulated("arm64", tmp_path)
 
 
 def test_one_origin_can_be_forced(monkeypatch):

@@ -136,7 +136,11 @@ def test_alpines_index_stands_behind_its_signature():
     assert candidates.apk_index(signature + index) == APK
 
 
-@pytest.mark.parametrize("wrong", [b"", b"<html>", gzip.compress(b"x"), archive(("other", b"", ""), mode="w:gz")])
+@pytest.mark.parametrize(
+    "wrong",
+    [b"", b"<html>", gzip.compress(b"x"), archive(("other", b"", ""), mode="w:gz")],
+    ids=["empty", "text", "gzip", "tar"],
+)
 def test_another_file_is_no_index(wrong):
     """A web page or a part of a file is told from an index without packages."""
     with pytest.raises(ValueError, match=r"\S"):
