@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent
 OURS = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
 # Small enough to build from an empty cache in a quarter of an hour: two releases on two targets, two packages.
 TRIAL = (
-    "3.13.5-trixie", "3.13.5-slim-trixie", "3.11.2-bookworm", "3.11.2-slim-bookworm",
+    "3.13.5-trixie", "3.13.5-slim-trixie", "3.13.5-distroless-trixie", "3.11.2-bookworm", "3.11.2-slim-bookworm",
     "uvicorn:py3.13.5-slim-trixie-latest", "gunicorn:py3.13.5-slim-trixie-latest",
 )  # fmt: skip
 

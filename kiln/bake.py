@@ -135,8 +135,15 @@ def definition(
         }
         if no_cache:
             # Its compile stage has just been made anew, by a target of its own.
-            targets[build.target]["no-cache-filter"] = ["install", "package"] if build.on else ["python"]
+            targets[build.target]["no-cache-filter"] = _own_stages(build)
     return {"target": targets}
+
+
+def _own_stages(build: Build) -> list[str]:
+    """Return the stages with commands that a build does not share with others."""
+    if build.on:
+        return ["install", "package"]
+    return ["python", "shell"] if build.image.variant == "distroless-debug" else ["python"]
 
 
 def dumps(definition: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusio
     for flavour in release.flavours:
         for name in release.targets:
             target = catalog.targets[name]
-            for variant in (v for v in catalog.variants if v in target.variants):
+            for variant in (v for v in catalog.variant_names if v in target.variants):
                 platforms = tuple(
                     platform
                     for platform in target.platforms

@@ -6,7 +6,7 @@ import msgspec
 
 from kiln.checks import PLATFORMS, form, short, twice
 from kiln.errors import CatalogError
-from kiln.model import Catalog, Target
+from kiln.model import DISTROLESS, Catalog, Target
 
 
 def check(catalog: Catalog, file: str) -> None:
@@ -76,7 +76,7 @@ def _dangling_target(where: str, target: Target, variants: list[str]) -> Iterato
 
 
 def _foreign(where: str, target: Target) -> Iterator[tuple[str, str]]:
-    """Yield what a system cannot have: Windows images are assembled by copying, and only there Windows runs."""
+    """Yield what a system cannot have: Windows is assembled by copying, distroless images from Debian's packages."""
     windows = target.distribution == "windows"
     for index, platform in enumerate(target.platforms):
         if platform.startswith("windows/") != windows:
@@ -84,3 +84,7 @@ def _foreign(where: str, target: Target) -> Iterator[tuple[str, str]]:
     for role in ("compile", "full", "runtime"):
         if windows and getattr(target.packages, role):
             yield f"{where}.packages.{role}", "found packages, but nothing is installed into Windows images; empty it"
+    for name in target.variants:
+        if name in DISTROLESS and target.distribution not in {"debian", "ubuntu"}:
+            problem = f"found it for {target.distribution}, but only Debian and Ubuntu have it; remove it"
+            yield f"{where}.variants[{name!r}]", problem

@@ -12,6 +12,8 @@ from packaging.version import Version
 PYTHON_ORG = "https://www.python.org/ftp/python"
 Distribution = Literal["alpine", "debian", "ubuntu", "windows"]
 Flavour = Literal["default", "freethreaded"]
+DISTROLESS = ("distroless", "distroless-debug")
+"""Variants that hold some files of the distribution's packages in place of a whole system."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,3 +236,8 @@ class Catalog(Entry, frozen=True):
     """The series that is `latest`, to hold it back; else the highest that is not a prerelease."""
     schema: str | UnsetType = field(default=UNSET, name="$schema")
     """The schema that an editor completes this file from."""
+
+    @property
+    def variant_names(self) -> list[str]:
+        """Return the variants in the order in which people are told of them: the special ones last."""
+        return sorted(self.variants, key=DISTROLESS.__contains__)

@@ -32,7 +32,7 @@ def facts(matrix: Matrix, results: Results, commits: Mapping[str, str], package:
     labels = matrix.catalog.labels
     source = labels.get(f"{_LABEL}source", "")
     images = {image.id: _image(image, source, commits) for image in chosen}
-    first = _examples(chosen, matrix.catalog.variants)
+    first = _examples(chosen, matrix.catalog.variant_names)
     used = {image.variant for image in chosen}
     platforms = _platforms(chosen)
     return Facts(
@@ -48,8 +48,8 @@ def facts(matrix: Matrix, results: Results, commits: Mapping[str, str], package:
         python_versions=sorted({image.release.series for image in chosen}, key=Version),
         variants=list(first),
         variant_texts=[
-            Described(name=name, description=text.description)
-            for name, text in matrix.catalog.variants.items() if name in used
+            Described(name=name, description=matrix.catalog.variants[name].description)
+            for name in matrix.catalog.variant_names if name in used
         ],
         newest=images[_newest(chosen)[0].id],
         examples={kind: images[image.id] for kind, image in first.items()},
@@ -164,7 +164,7 @@ def _targets(catalog: Catalog, images: Iterable[Image]) -> list[PageTarget]:
         PageTarget(
             name=name, title=alike[0].target.title, distribution=alike[0].target.distribution,
             base=alike[0].target.base.image, prerelease=alike[0].target.prerelease is True,
-            variants=[variant for variant in catalog.variants if variant in {one.variant for one in alike}],
+            variants=[variant for variant in catalog.variant_names if variant in {one.variant for one in alike}],
             platforms=_platforms(alike),
         )
         for name, alike in found.items()

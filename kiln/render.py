@@ -14,7 +14,7 @@ from kiln import packages, paths, stages
 from kiln.errors import RenderError
 from kiln.image import Image
 from kiln.matrix import Matrix
-from kiln.model import Catalog
+from kiln.model import DISTROLESS, Catalog
 
 FOLDER = "dockerfiles"
 
@@ -28,8 +28,14 @@ def dockerfile(image: Image, catalog: Catalog) -> str:
         return _render("package.j2", _package_facts(image, catalog), image.id)
     if reason := stages.lack(image):
         raise RenderError(reason)
-    template = "windows/Dockerfile.j2" if image.target.distribution == "windows" else "Dockerfile.j2"
-    return _render(template, _facts(image, catalog), image.id)
+    return _render(_template(image), _facts(image, catalog), image.id)
+
+
+def _template(image: Image) -> str:
+    """Return the template of a Python image's Dockerfile."""
+    if image.target.distribution == "windows":
+        return "windows/Dockerfile.j2"
+    return "distroless.j2" if image.variant in DISTROLESS else "Dockerfile.j2"
 
 
 def compile_key(image: Image, platform: str) -> str:

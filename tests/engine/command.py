@@ -18,7 +18,7 @@ GONE = "3.13.99"
 class Family:
     """A family file of its own repository, with `full` cut down to one package."""
 
-    def __init__(self, folder: Path, **changes):
+    def __init__(self, folder: Path, *, variants=("full", "slim"), **changes):
         data = json.loads((paths.ROOT / "versions.json").read_text("utf-8"))
         data["targets"] = {"trixie": data["targets"]["trixie"]}
         data["releases"] = [one for one in data["releases"] if one["version"] == "3.13.5"]
@@ -28,6 +28,7 @@ class Family:
         self.data = data | changes
         self.trixie = data["targets"]["trixie"]
         self.trixie["packages"]["full"] = ["file"]
+        self.trixie["variants"] = {name: self.trixie["variants"][name] for name in variants}
         self.file = folder / f"{uuid.uuid4().hex[:8]}.json"
 
     @property

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from kiln import render, stages
 from kiln.image import Image
-from kiln.model import Catalog
+from kiln.model import DISTROLESS, Catalog
 from kiln.packages import installed
 
 # machine number of the ELF header, bits, byte order
@@ -66,6 +66,17 @@ _SERIES = {
     "3.12": ["audioop", "crypt", "spwd", "lib2to3.pgen2.driver"],
 }
 
+# What distroless images leave out of Python: it installs, builds, looks up, or needs Tk.
+_LEFT_OUT = (
+    "_distutils_hack", "ensurepip", "idlelib", "lib2to3", "pip", "pkg_resources", "pydoc_data", "setuptools",
+    "tkinter", "turtle", "turtledemo", "venv",
+)  # fmt: skip
+# What wheels may link to without bringing it along (PEP 600), and distroless images must have therefore.
+GRANTED = (
+    "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "libresolv.so.2", "librt.so.1",
+    "libstdc++.so.6", "libutil.so.1",
+)  # fmt: skip
+
 # What the packages of the index and their libraries may add to what is pulled.
 _PACKAGE_MB = 40
 
@@ -95,14 +106,36 @@ def modules(image: Image) -> list[str]:
     found = [*_MODULES, *_PUBLIC, *_SERIES.get(image.release.series, [])]
     if image.release.parsed.release >= (3, 14):
         found += ["_zstd", "compression.zstd"]
+    found = [name for name in found if name.partition(".")[0] not in left_out(image)]
     return [*found, "_tkinter", "tkinter", "turtle"] if image.variant == "full" else found
+
+
+def distroless(image: Image) -> bool:
+    """Tell whether an image holds some files of packages in place of a whole system."""
+    return image.variant in DISTROLESS
+
+
+def left_out(image: Image) -> list[str]:
+    """Return the modules that must not be in an image."""
+    return list(_LEFT_OUT) if distroless(image) else []
+
+
+def packages(image: Image, platform: str) -> set[str]:
+    """Return the distribution's packages that an image must have."""
+    found = image.target.packages
+    names = {*found.runtime, *(found.full if image.variant == "full" else [])}
+    if distroless(image):
+        # Of these, only what Python links to; it has a module for zstd since 3.14.
+        return names - ({"libzstd1"} if image.release.parsed.release < (3, 14) else set())
+    return names | {*(found.platforms or {}).get(platform, [])}
 
 
 def environment(image: Image) -> dict[str, str]:
     """Return the whole environment of an image."""
     python = {
         "LANG": "C.UTF-8",
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        + (":/busybox" if image.variant == "distroless-debug" else ""),
         "PYTHON_VERSION": image.release.version,
     }
     return {**python, **((image.installed.package.environment or {}) if image.installed else {})}
@@ -110,6 +143,8 @@ def environment(image: Image) -> dict[str, str]:
 
 def command(image: Image) -> dict[str, object]:
     """Return what the configuration of an image says of how it is run."""
+    if distroless(image):
+        return {"Cmd": ["python3"], "WorkingDir": "/home/nonroot", "User": "65532:65532"}
     if image.installed is None:
         return {"Cmd": ["python3"], "WorkingDir": "/", "User": ""}
     package = image.installed.package
@@ -119,6 +154,8 @@ def command(image: Image) -> dict[str, object]:
 
 def user(image: Image) -> list[object]:
     """Return user id, home and folder of whoever runs commands in an image."""
+    if distroless(image):
+        return [65532, "/home/nonroot", "/home/nonroot"]
     return [1000, "/app", "/app"] if image.installed else [0, "/root", "/"]
 
 
@@ -142,19 +179,29 @@ def versions(image: Image) -> dict[str, str]:
 
 
 def commands(image: Image) -> dict[str, str]:
-    """Return where the commands of an image lead to."""
+    """Return where the commands of an image lead to; nowhere, where it has none."""
     letter = "t" if image.flavour == "freethreaded" else ""
     series = image.release.series
     interpreter = f"/usr/local/bin/python{series}{letter}"
+    found = {"python": interpreter, "python3": interpreter}
+    if distroless(image):
+        return {**found, **dict.fromkeys(("pip", "pip3", "pydoc", "idle", "python-config"), "")}
     return {
-        "python": interpreter,
-        "python3": interpreter,
+        **found,
         "pip": "/usr/local/bin/pip3",
         "pip3": "/usr/local/bin/pip3",
         "pydoc": f"/usr/local/bin/pydoc{series}",
         "idle": f"/usr/local/bin/idle{series}",
         "python-config": f"/usr/local/bin/python{series}{letter}-config",
     }
+
+
+def programs(image: Image) -> set[str]:
+    """Return all commands of a distroless image that are not BusyBox's."""
+    letter = "t" if image.flavour == "freethreaded" else ""
+    names = {"python", "python3", f"python{image.release.series}", f"python{image.release.series}{letter}"}
+    paths = {f"/usr/local/bin/{name}" for name in names}
+    return paths | {"/usr/bin/busybox"} if image.variant == "distroless-debug" else paths
 
 
 def configure(image: Image, *, quick: bool) -> set[str]:
@@ -169,6 +216,8 @@ def labels(image: Image, catalog: Catalog) -> dict[str, str]:
 
 def setuid(image: Image) -> frozenset[str]:
     """Return the files of an image that may run with other rights than the user's."""
+    if distroless(image):
+        return frozenset()
     return _SETUID[image.target.distribution] | (_SSH if image.variant == "full" else frozenset())
 
 

@@ -1,17 +1,20 @@
 """Install packages from the index as a user would: runs in a container that has the host's network lent to it.
 
-Prints JSON as the probe does. `GIVEN`, on the line before, says whether C extensions can be built.
+Prints JSON as the probe does. `GIVEN`, on the line before, says what of pip, compilers and a shell is there, and which
+index is used.
 """
 
-import configparser
-import importlib
+import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import time
+import urllib.parse
 import urllib.request
+import zipfile
 
 GIVEN = globals().get("GIVEN", {})
 # Plain Python in a wheel.
@@ -105,16 +108,41 @@ def user():
 
 def https():
     """Tell what Python's own client gets from the index over TLS."""
-    with urllib.request.urlopen(index() + "/" + WHEEL + "/", timeout=30) as answer:  # noqa: S310 - what pip uses
+    with urllib.request.urlopen(page(), timeout=30) as answer:  # noqa: S310 - what pip uses
         return answer.status
 
 
-def index():
-    """Return the index that pip uses here: the configured one, or pip's own default."""
-    config = configparser.RawConfigParser()
-    config.read(os.environ.get("PIP_CONFIG_FILE", ""))
-    configured = config.get("global", "index-url", fallback="")
-    return (configured or importlib.import_module("pip._internal.models.index").PyPI.simple_url).rstrip("/")
+def page():
+    """Return the address of the index's page of a package."""
+    return GIVEN["index"].rstrip("/") + "/" + WHEEL + "/"
+
+
+def unpacked():
+    """Tell where a package lands that is unpacked from its wheel into the user's own folder."""
+    with urllib.request.urlopen(page(), timeout=30) as answer:  # noqa: S310 - what pip uses
+        links = re.findall(r'href="([^"#]+[.]whl)', answer.read().decode())
+    with urllib.request.urlopen(urllib.parse.urljoin(page(), links[-1]), timeout=30) as answer:  # noqa: S310 - as above
+        folder = tempfile.mkdtemp(dir=pathlib.Path.home())
+        zipfile.ZipFile(io.BytesIO(answer.read())).extractall(folder)
+    os.environ["PYTHONPATH"] = folder
+    return imported(WHEEL)
+
+
+def writable():
+    """Tell which folders the image's user can write to; the engine's own are left out."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:  # noqa: PTH123 - as the probe does
+        hidden = {line.split()[4] for line in file} - {"/"} | {"/proc", "/sys", "/dev"}
+    found = []
+    for folder, names, _ in os.walk("/"):
+        names[:] = [name for name in names if os.path.join(folder, name) not in hidden]  # noqa: PTH118 - as above
+        if os.access(folder, os.W_OK):
+            found.append(folder)
+    return sorted(found)
+
+
+def shell():
+    """Tell what a shell says, by its name on PATH."""
+    return run("sh", "-c", "echo $((1 + 2)) $(basename $(which python3))")
 
 
 def guarded(group):
@@ -137,8 +165,12 @@ def wait():
 def main():
     """Print what was installed and what failed."""
     results = {"user": guarded(user), "https": guarded(https)}
+    if not GIVEN.get("pip"):
+        results["writable"] = guarded(writable)
     wait()
-    results["wheel"] = guarded(wheel)
+    results["wheel"] = guarded(wheel if GIVEN.get("pip") else unpacked)
+    if GIVEN.get("shell"):
+        results["shell"] = guarded(shell)
     if GIVEN.get("builds"):
         results["extension"] = guarded(extension)
     print(json.dumps({

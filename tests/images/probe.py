@@ -23,6 +23,8 @@ import tempfile
 GIVEN = globals().get("GIVEN", {})
 PREFIX = "/usr/local"
 STDLIB = sysconfig.get_paths()["stdlib"]
+STATUS = "/var/lib/dpkg/status.d"
+SHELLS = ("sh", "ash", "bash", "busybox", "dash", "ksh", "zsh")
 # The host's network is lent to the container; the facts are of the image without it.
 LENT = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "PIP_CONFIG_FILE")
 _WRITTEN_TO = ("/etc/", "/root/", "/home/", "/run/", "/tmp/", "/var/", "/opt/", PREFIX)  # noqa: S108
@@ -108,15 +110,91 @@ def compilers():
 
 
 def packages():
-    """Tell the names of the installed packages, from the database of dpkg or apk."""
+    """Tell the names of the installed packages, from the database of dpkg or apk, or from a file for each package."""
     text = ""
-    for path in ("/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed"):
+    paths = ["/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed", *status_files()]
+    for path in paths:
         if os.path.isfile(path):
             with open(path, encoding="utf-8", errors="replace") as file:
                 text += file.read() + "\n\n"
     blocks = [block for block in text.split("\n\n") if "\nStatus: " not in block or " installed\n" in block + "\n"]
     names = (re.search(r"^(?:Package: |P:)(\S+)", block, re.MULTILINE) for block in blocks)
     return sorted({name.group(1) for name in names if name})
+
+
+def status_files():
+    """Return the files that tell of a package each, where no package manager is."""
+    names = os.listdir(STATUS) if os.path.isdir(STATUS) else []
+    return [os.path.join(STATUS, name) for name in sorted(names) if not name.endswith(".md5sums")]
+
+
+def recorded():
+    """Tell which files these packages list, which of those are not as listed, and which packages lack a licence."""
+    listed, wrong = [], []
+    for path in status_files():
+        with open(path + ".md5sums", encoding="utf-8") as file:
+            lines = [line.rstrip("\n").split("  ", 1) for line in file]
+        for digest, name in lines:
+            full = "/" + name
+            listed.append(os.path.realpath(full))
+            if not os.path.isfile(full) or md5(full) != digest:
+                wrong.append(full)
+    names = [os.path.basename(path) for path in status_files()]
+    bare = [name for name in names if not os.path.isfile("/usr/share/doc/" + name + "/copyright")]
+    return {"listed": sorted(listed), "wrong": wrong, "without_licence": bare}
+
+
+def md5(path):
+    """Return the MD5 of a file: what dpkg's packages list."""
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+
+
+def programs():
+    """Tell all commands on PATH but the engine's own."""
+    folders = {os.path.realpath(folder) for folder in os.environ["PATH"].split(":")}
+    paths = [os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]
+    hidden = {os.path.realpath(path) for path in mount_points()}
+    return sorted(path for path in paths if os.access(path, os.X_OK) and path not in hidden)
+
+
+def present():
+    """Tell which of the modules are there that must not be."""
+    import importlib.util
+
+    return [name for name in GIVEN.get("absent", []) if importlib.util.find_spec(name)]
+
+
+def granted():
+    """Tell which of the libraries do not load that wheels take for granted, and why."""
+    import ctypes
+
+    failed = {}
+    for name in GIVEN.get("granted", []):
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            failed[name] = str(error)
+    return failed
+
+
+def system():
+    """Tell what the system calls itself, whom it knows, and how it resolves its own name."""
+    import grp
+    import pwd
+    import socket
+
+    with open("/etc/os-release", encoding="utf-8") as file:
+        told = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+    return {
+        "release": {key: value.strip('"') for key, value in told.items()},
+        "users": {one.pw_name: [one.pw_uid, one.pw_gid, one.pw_dir] for one in pwd.getpwall()},
+        "groups": {one.gr_name: one.gr_gid for one in grp.getgrall()},
+        "modes": {path: stat.S_IMODE(os.lstat(path).st_mode) for path in ("/tmp", "/var/tmp")},  # noqa: S108 - looked at
+        "localhost": sorted({found[4][0] for found in socket.getaddrinfo("localhost", 80)}),
+    }
 
 
 def pinned():
@@ -277,7 +355,7 @@ def certificates(path):
 def tree():
     """Tell what is odd about the files of the image, in one walk over all of them."""
     found = {name: [] for name in ("setuid", "writable", "archives", "objects", "headers", "leftovers")}
-    found |= {"test_folders": [], "secrets": [], "elf": []}
+    found |= {"test_folders": [], "secrets": [], "elf": [], "shells": [], "building": []}
     hidden = mount_points() | set(GIVEN.get("hidden", []))
     secret_names = re.compile(GIVEN.get("secret_names", "(?!)"))
     needles = [needle.encode() for needle in GIVEN.get("needles", [])]
@@ -318,12 +396,22 @@ def regular(path, status, found, secret_names, leftovers):
         found["headers"].append(path)
     elif secret_names.search(path):
         found["secrets"].append(path)
+    special(path, found)
     if leftovers.fullmatch(path) and status.st_size:
         found["leftovers"].append(path)
     if ".so" in path or status.st_mode & 0o111:
         header = elf(path)
         if header:
             found["elf"].append((path, status.st_ino, *header))
+
+
+def special(path, found):
+    """Note whether one file is a shell, or something of Python's that extensions are built with."""
+    name = os.path.basename(path)
+    if name in SHELLS:
+        found["shells"].append(path)
+    if path.startswith(PREFIX) and (name.startswith("Makefile") or name.endswith((".h", ".pc", ".a", "-config"))):
+        found["building"].append(path)
 
 
 def mount_points():
@@ -418,7 +506,10 @@ def spawn(args):
 
 # In processes of their own, some of which may crash; and within this one.
 APART = (commands, modules, pinned, compiled, thread_stack)
-HERE = (interpreter, compilers, packages, bytecode, foreign_certificates, tk, sqlite, tls, zones, text, services)
+HERE = (
+    interpreter, compilers, packages, bytecode, foreign_certificates, tk, sqlite, tls, zones, text, services, system,
+    recorded, programs, present, granted,
+)  # fmt: skip
 
 
 def guarded(group, *args):

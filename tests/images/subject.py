@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 import testinfra
 
-from kiln import container, network, paths
+from kiln import container, index, network, paths
 from kiln.container import Container
 from kiln.engine import Engine
 from kiln.errors import EngineError
@@ -23,6 +23,8 @@ from tests.images.cases import Case
 
 _T = TypeVar("_T")
 _FOLDER = Path(__file__).parent
+# An image without a shell has no `sleep` either.
+_WAIT = {"command": ("python3", "-c", "import signal; signal.pause()")}
 
 
 class Facts(dict[str, Any]):
@@ -75,13 +77,16 @@ class Subject:
         if record and held != record.digest:
             self._fail(f"{record.reference} is {held} in the engine, recorded is {record.digest}; build it again")
         running = container.running(
-            self._engine, self.case.reference, token=self._token, platform=self.case.platform
+            self._engine, self.case.reference, token=self._token, platform=self.case.platform,
+            **(_WAIT if expect.distroless(self.case.image) else {}),
         )  # fmt: skip
         return self._once("start", lambda: self._stack.enter_context(running))
 
     @cached_property
     def host(self) -> Any:
-        """Return testinfra's host for the container; it counts what it runs there."""
+        """Return testinfra's host for the container; it counts what it runs there, with the image's shell."""
+        if expect.distroless(self.case.image):
+            pytest.fail(f"{self.case.id}: testinfra needs /bin/sh, which is not there; ask for `facts`", pytrace=False)
         running = self.container
         found = testinfra.get_host(f"docker://{running.name}")
         plain = found.backend.run
@@ -144,7 +149,7 @@ class Subject:
         given = {"told": f"{container.NETWORK}/told"}
         questions = {
             "probe": given | _given(self.case),
-            "installs": given | {"builds": self.case.image.variant == "full"},
+            "installs": given | _installs(self.case),
         }
         with ThreadPoolExecutor(2) as pool:
             answers = pool.map(lambda name: self._ask(running, name, questions[name]), questions)
@@ -174,7 +179,8 @@ class Subject:
     def _ask(self, running: Container, name: str, given: dict[str, Any]) -> Facts | EngineError:
         script = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
         # The probe has to see what only root can; what users do, the image's own user does.
-        user = "0" if name == "probe" and self.case.image.installed else ""
+        rights = self.case.image.installed or expect.distroless(self.case.image)
+        user = "0" if name == "probe" and rights else ""
         try:
             return Facts(self.case.id, running.ask(script, given, user=user))
         except EngineError as error:
@@ -204,13 +210,25 @@ class Subject:
 def _given(case: Case) -> dict[str, Any]:
     """Return what the probe has to know to tell what is odd about an image."""
     return {
+        "absent": expect.left_out(case.image),
         "compilers": expect.COMPILERS,
+        "granted": expect.GRANTED if expect.distroless(case.image) else (),
         "hidden": [container.NETWORK],
         "leftovers": expect.LEFTOVERS,
         "modules": expect.modules(case.image),
         "needles": needles(),
         "pins": bool(case.image.release.pins),
         "secret_names": expect.SECRETS,
+    }
+
+
+def _installs(case: Case) -> dict[str, Any]:
+    """Return what whoever installs packages has to know; of the index, it is the address that may hold credentials."""
+    return {
+        "builds": case.image.variant == "full",
+        "index": index.configured(network.pip_list()).urls[0],
+        "pip": not expect.distroless(case.image),
+        "shell": case.image.variant == "distroless-debug",
     }
 
 
