@@ -195,10 +195,10 @@ def _bench(names: list[str], versions: str, json: str, **options: Any) -> None:
     from kiln import bench, bench_results
     from kiln.bench_pair import Ask
 
-    report = bench.run(names, cli.matrix(versions), Ask(versions=versions, **options))
-    # A figure that took an hour is kept before anybody closes the pipe.
-    said = bench_results.keep(report, json)
-    out(f"{report}\n\n{said}")
+    said: list[str] = []
+    ask = Ask(versions=versions, **options)
+    report = bench.run(names, cli.matrix(versions), ask, lambda found: said.append(bench_results.keep(found, json)))
+    out("\n".join([str(report), "", *said]))
 
 
 @command(

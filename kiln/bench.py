@@ -18,8 +18,8 @@ FIGURES = ("compile", "family", "speed", "start", "size", "plan", "cli", "noop",
 """All of them, in the order in which they run: what is compiled first is measured then."""
 
 
-def run(names: Sequence[str], matrix: Matrix, ask: Ask) -> Report:
-    """Measure the named figures, or all of them.
+def run(names: Sequence[str], matrix: Matrix, ask: Ask, keep: Callable[[Report], object]) -> Report:
+    """Measure the named figures, or all of them, and hand each to `keep` as soon as it is there.
 
     Raises SelectionError for a name that is none, and where an image must be built first.
     """
@@ -36,12 +36,15 @@ def run(names: Sequence[str], matrix: Matrix, ask: Ask) -> Report:
         if "compile" not in chosen:
             _look(chosen, matrix, ask)
         facts = machine.engine_facts(engines.bring())
-    facts = {**machine.facts(), **facts}
+    before = {**machine.facts(), **facts}
     sections = []
     for name in chosen:
+        now = {**machine.facts(), **facts}
         with step(f"bench {name}"):
             sections.append(work[name]())
-    return Report(machine=facts, sections=tuple(sections))
+        # What took an hour is not lost where a later figure fails.
+        keep(Report(machine=now, sections=(sections[-1],)))
+    return Report(machine=before, sections=tuple(sections))
 
 
 def _look(chosen: Sequence[str], matrix: Matrix, ask: Ask) -> None:
@@ -72,7 +75,7 @@ def _work(matrix: Matrix, ask: Ask, chosen: Sequence[str]) -> dict[str, Callable
         "family": lambda: bench_compile.family(
             matrix, replace(ask, recorded=True) if "compile" in chosen else ask
         ),
-        "speed": lambda: bench_speed.speed(bench_pair.find(matrix, ask), ask.times(7)),
+        "speed": lambda: bench_speed.speed(bench_pair.find(matrix, ask), ask.times(11)),
         "start": lambda: bench_images.start(bench_pair.find(matrix, ask), ask.times(15)),
         "size": lambda: bench_images.size(bench_pair.find(matrix, ask)),
         "plan": lambda: planning(matrix.catalog, ask.times(5)),

@@ -60,7 +60,7 @@ def keep(report: Report, file: str) -> str:
             f"{FILE}: left as it is, for {trial.name} is not comparable ({trial.trial}); --json FILE keeps it elsewhere"
         )
     paths.write_whole(path, dumps(merge(read(path), report)))
-    return f"written to {file or FILE}"
+    return f"{', '.join(one.name for one in report.sections)}: kept in {file or FILE}"
 
 
 class _File(Struct, kw_only=True):

@@ -24,7 +24,7 @@ from kiln import (
 from kiln.bench_pair import Ask
 from kiln.bench_results import Measured
 from kiln.bench_speed import Benchmark, Pairs
-from kiln.errors import ReadmeError, SelectionError
+from kiln.errors import CommandError, ReadmeError, SelectionError
 from kiln.phases import Phase
 from kiln.progress import Trace
 from kiln.timing import Finding, Report, Section, Timing
@@ -143,8 +143,25 @@ def test_what_cannot_be_measured_is_said_first(tmp_path, names, runs, message):
     """A mistake costs no time, and nothing is measured that would be lost."""
     ours = family.expand(tmp_path, family.family())
     with pytest.raises(SelectionError) as caught:
-        bench.run(names, ours, Ask(versions="versions.json", runs=runs))
+        bench.run(names, ours, Ask(versions="versions.json", runs=runs), lambda _: None)
     assert str(caught.value).startswith(message)
+
+
+def test_each_figure_is_kept_as_soon_as_it_is_there(monkeypatch, tmp_path):
+    """One that fails takes none of those before with it."""
+    ours = family.expand(tmp_path, family.family())
+    section = Section(name="plan", findings=())
+    monkeypatch.setattr(bench.machine, "facts", dict)
+    monkeypatch.setattr(bench, "planning", lambda *_: section)
+
+    def broken(_):
+        raise CommandError("invoke --list: failed")
+
+    monkeypatch.setattr(bench.bench_own, "cli", broken)
+    kept = []
+    with pytest.raises(CommandError):
+        bench.run(["plan", "cli"], ours, Ask(versions="versions.json"), kept.append)
+    assert [report.sections for report in kept] == [(section,)]
 
 
 def test_sides_take_turns():
