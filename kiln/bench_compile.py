@@ -50,16 +50,16 @@ def compiling(matrix: Matrix, ask: Ask) -> Section:
     left = Timing(name=f"kiln, {mine[0].build.name}", seconds=tuple(one.seconds for one in ours))
     right = Timing(name=f"reference, {theirs[0].image}", seconds=tuple(one.seconds for one in theirs))
     notes += [f"kiln: {phases.words(ours[-1].phases)}", f"reference: {phases.words(theirs[-1].phases)}"]
-    alone, their_alone = (
-        Timing(name=f"{name}, compile alone", seconds=tuple(_alone(one.phases) for one in found))
+    bare, their_bare = (
+        Timing(name=f"{name}, compile alone", seconds=tuple(alone(one.phases) for one in found))
         for name, found in (("kiln", ours), ("reference", theirs))
     )
     findings = (
         ratio("optimised build against the reference", left, right, 0.35),
-        ratio("the compile alone, without packages and export", alone, their_alone),
+        ratio("the compile alone, without packages and export", bare, their_bare),
     )
     return Section(
-        name="compile", findings=findings, timings=(left, right, alone, their_alone), notes=tuple(notes),
+        name="compile", findings=findings, timings=(left, right, bare, their_bare), notes=tuple(notes),
         trial=_TRIAL if ask.quick else "",
     )  # fmt: skip
 
@@ -163,7 +163,7 @@ def _references(mine: Sequence[Resolved], engine: Engine, ask: Ask) -> tuple[flo
 _APART = ("packages", "purge", "export")
 
 
-def _alone(found: Sequence[Phase]) -> float:
+def alone(found: Sequence[Phase]) -> float:
     """Return the seconds of the phases between the packages and the image."""
     kept = (one.seconds for one in found if one.name not in _APART and not one.name.startswith("image: "))
     return round(sum(kept), 1)

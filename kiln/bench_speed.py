@@ -1,5 +1,6 @@
 """How fast Python runs: a fixed subset of pyperformance, both images in turn, in containers of them."""
 
+import re
 import statistics
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -99,13 +100,19 @@ def speed(pair: Pair, rounds: int) -> Section:
             lambda one, seed: _work(theirs, one, loops[one.name], seed),
         )  # fmt: skip
     how = (
-        f"{len(chosen)} benchmarks of pyperformance (benchmarks/speed/benchmarks.toml), {rounds} rounds; "
+        f"{len(chosen)} benchmarks (benchmarks/speed/benchmarks.toml) of {versions(requirements)}, rounds: {rounds}; "
         "seconds are of one loop, each the median of 3 in a process of its own; "
         "a ratio is the median of the rounds' ratios, above 1 is faster"
     )
     return Section(
         name="speed", findings=findings(taken), timings=timings(taken), notes=(pair.note, how), trial=pair.trial
     )  # fmt: skip
+
+
+def versions(requirements: str) -> str:
+    """Return what is pinned, for people: `pyperf 2.10.0, pyperformance 1.14.0`."""
+    pins = re.findall(r"^(pyperf\S*)==(\S+)", requirements, re.MULTILINE)
+    return ", ".join(f"{name} {version}" for name, version in pins)
 
 
 def measure(

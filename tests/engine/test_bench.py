@@ -1,6 +1,7 @@
 """`invoke bench` runs as a user runs it. No figure is asserted: machines differ, and are disturbed."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ def base():
     ours, name = engine.bring(), "kiln-test-bench:other"
     dockerfile = f"FROM kiln/python:{QUICK}\nRUN head -c 1000000 /dev/urandom > /more\n"
     command = ours.buildx("build", "--provenance=false", "--load", "--tag", name, "-")
-    environment = {**__import__("os").environ, **ours.env}
+    environment = {**os.environ, **ours.env}
     subprocess.run(command, env=environment, input=dockerfile.encode(), check=True, capture_output=True)
     yield name
     subprocess.run(ours.docker("rmi", "--force", name), env=environment, check=True, capture_output=True)
