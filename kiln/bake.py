@@ -15,8 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from kiln.image import Image
+from kiln.model import Compression
 from kiln.stages import epoch
 
+BUILDKIT_ZSTD = 3
+"""The level at which BuildKit compresses with zstd; all of a quick build."""
 ARCHIVES = "archives"
 """The folder, below a run's own, that OCI archives are written to."""
 
@@ -56,6 +59,8 @@ class Build(Struct, frozen=True, kw_only=True):
     """The Dockerfile's text."""
     inputs: Inputs
     quick: bool = False
+    compression: Compression | None = None
+    """How all layers are compressed, the base's too; without it, as BuildKit does and the base has them."""
     on: tuple["Build", ...] = ()
     """For a package: the Python image that it is built on, and the one that it is installed in."""
     context: str = ""
@@ -96,6 +101,8 @@ class Build(Struct, frozen=True, kw_only=True):
         ]  # fmt: skip
         if self.inputs.tools:
             facts.append(self.inputs.tools_digest)
+        if self.compression:
+            facts.append(msgspec.to_builtins(self.compression))
         if self.on:
             mine = self.image.installed.version if self.image.installed else ""
             facts += [mine, self.context_digest, [one.digest for one in self.on]]
@@ -126,12 +133,11 @@ def definition(
         # The exporter takes newer times back to this one in every layer. The release's day would
         # change the base's layer too, and no two releases would share it any more.
         newest = max(epoch(build.image.release), build.inputs.base_created)
+        output = f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
         targets[build.target] = {
             **common,
             "labels": _labels(build),
-            "output": [
-                f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
-            ],
+            "output": [",".join((output, *_exporter(build.compression)))],
         }
         if no_cache:
             # Its compile stage has just been made anew, by a target of its own.
@@ -213,6 +219,17 @@ def _always(build: Build, secrets: Mapping[str, str]) -> dict[str, Any]:
         # It records times, which would make each build another one.
         "attest": ["type=provenance,disabled=true"],
     }
+
+
+def _exporter(wanted: Compression | None) -> Iterable[str]:
+    """Return how BuildKit compresses layers.
+
+    Its zstd ends where Kiln's begins, so it is told to be quick about it; `kiln.layers` does the rest.
+    """
+    if wanted is None:
+        return ()
+    level = wanted.level if wanted.algorithm == "gzip" else BUILDKIT_ZSTD
+    return f"compression={wanted.algorithm}", f"compression-level={level}", "force-compression=true"
 
 
 def _labels(build: Build) -> dict[str, str]:

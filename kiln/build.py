@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bake, network, oci, paths, process, records, store
+from kiln import bake, layers, network, oci, paths, process, records, store
 from kiln.bake import Build
 from kiln.buildx import Buildx
 from kiln.engine import Engine
@@ -156,9 +156,10 @@ class _Runner:
         name = one.build.name
         try:
             own = self._buildx.bake(one.build.target, lambda phase: self._board.phase([name], phase))
-            loading = time.monotonic()
-            self._board.phase([name], "load")
             with store.disk_errors(self._folder):
+                own += self._compress(one.build)
+                loading = time.monotonic()
+                self._board.phase([name], "load")
                 record = self._load(one)
                 records.save(record)
         except KilnError as error:
@@ -176,6 +177,15 @@ class _Runner:
         # A build that the user interrupted has not failed.
         if not self._buildx.stopped:
             self._board.done(name, result)
+
+    def _compress(self, build: Build) -> tuple[Phase, ...]:
+        """Give the archive's layers the levels that BuildKit does not have; a quick build stays as it is."""
+        if build.quick or not build.compression or build.compression.algorithm != "zstd":
+            return ()
+        began = time.monotonic()
+        self._board.phase([build.name], "compress")
+        layers.recompress(bake.archive(build, self._folder), build.compression)
+        return (Phase(name="compress", seconds=round(time.monotonic() - began, 1)),)
 
     def _load(self, one: Resolved) -> Record:
         """Hand the archive to the engine, and return the record of what it holds."""

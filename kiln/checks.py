@@ -8,7 +8,7 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from kiln.errors import CatalogError
-from kiln.model import Catalog, Release
+from kiln.model import Catalog, Compression, Release
 
 # Every platform of the official images, as Docker writes it.
 PLATFORMS = (
@@ -17,6 +17,7 @@ PLATFORMS = (
 )  # fmt: skip
 
 FREETHREADED = Version("3.13.0a0")
+GZIP_BEST = 9
 _COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-z0-9]+([.-][a-z0-9]+)*"
 VERSION = r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?"
@@ -108,12 +109,21 @@ def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield from form(f"$.sources.mirrors[{index}]", "mirror", mirror)
     for index, suite in enumerate(catalog.sources.debian):
         yield from form(f"$.sources.debian[{index}]", "suite", suite)
+    if catalog.compression is not msgspec.UNSET:
+        yield from _compression(catalog.compression)
     for name in catalog.variants:
         yield from form(f"$.variants[{name!r}]", "name", name)
     for name in catalog.targets:
         yield from form(f"$.targets[{name!r}]", "name", name)
     for index, release in enumerate(catalog.releases):
         yield from _malformed_release(f"$.releases[{index}]", release)
+
+
+def _compression(wanted: Compression) -> Iterator[tuple[str, str]]:
+    if wanted.algorithm == "gzip" and wanted.level > GZIP_BEST:
+        yield "$.compression.level", f"found {wanted.level}, but gzip ends at {GZIP_BEST}; write 1 to {GZIP_BEST}"
+    if wanted.algorithm == "gzip" and wanted.large_level is not msgspec.UNSET:
+        yield "$.compression.large_level", "found it with gzip, which is fast at every level; remove it"
 
 
 def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:

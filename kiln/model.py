@@ -209,6 +209,21 @@ class Package(Entry, frozen=True):
     """Variables with their values in the image."""
 
 
+class Compression(Entry, frozen=True):
+    """How layers are compressed."""
+
+    algorithm: Literal["gzip", "zstd"]
+    """`zstd`, or `gzip` for clients and registries that know nothing else."""
+    level: Annotated[int, Meta(ge=1, le=19)]
+    """How hard to try: up to 19 with zstd, 9 with gzip."""
+    large_level: Annotated[int, Meta(ge=1, le=19)] | UnsetType = UNSET
+    """The level of layers above 256 MB uncompressed, with zstd; `level` if not given."""
+
+
+COMPRESSION = Compression(algorithm="zstd", level=19, large_level=12)
+"""How layers are compressed where the family says nothing."""
+
+
 class Catalog(Entry, frozen=True):
     """The whole of `versions.json`."""
 
@@ -228,6 +243,8 @@ class Catalog(Entry, frozen=True):
     """The Pythons that are built."""
     exclusions: list[Exclusion]
     """What is not built of all that the rest makes possible."""
+    compression: Compression | UnsetType = UNSET
+    """How layers are compressed; with zstd at level 19, and large ones at 12, if not given."""
     packages: dict[str, Package] | UnsetType = UNSET
     """What of the Python index has images of its own, by the last part of their repository's name."""
     default_targets: dict[str, str] | UnsetType = UNSET

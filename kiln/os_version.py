@@ -1,12 +1,11 @@
 """The release of Windows in an image: BuildKit 0.13 to 0.20 drops what the base says (moby/buildkit#5713)."""
 
 import hashlib
-import io
-import json
 import tarfile
 from pathlib import Path
 from typing import Any
 
+from kiln.archive import add, blob, load
 from kiln.errors import BuildError
 from kiln.oci import encode
 
@@ -28,7 +27,7 @@ def set_os_version(archive: Path, version: str) -> None:
                         target.addfile(member, source.extractfile(member) if member.isfile() else None)
                 for name, data in replaced.items():
                     if data:
-                        _add(target, name, data)
+                        add(target, name, data)
         part.replace(archive)
     except (OSError, KeyError, IndexError, ValueError, tarfile.TarError) as error:
         raise BuildError(f"{archive}: not an archive of one image ({error}); build the image again") from error
@@ -38,35 +37,18 @@ def set_os_version(archive: Path, version: str) -> None:
 
 def _replaced(source: tarfile.TarFile, version: str) -> dict[str, bytes]:
     """Return what changes, by name in the archive: new files, and nothing for those that go."""
-    index = _load(source, INDEX_FILE)
+    index = load(source, INDEX_FILE)
     leaf = index["manifests"][0]
-    manifest = _load(source, _blob(leaf["digest"]))
-    old = _blob(leaf["digest"]), _blob(manifest["config"]["digest"])
-    settings = {**_load(source, old[1]), "os.version": version}
+    manifest = load(source, blob(leaf["digest"]))
+    old = blob(leaf["digest"]), blob(manifest["config"]["digest"])
+    settings = {**load(source, old[1]), "os.version": version}
     config = encode(settings)
     manifest["config"] |= _described(config)
     text = encode(manifest)
     leaf |= _described(text) | {"platform": {key: settings[key] for key in ("architecture", "os", "os.version")}}
-    new = {_blob(_described(data)["digest"]): data for data in (config, text)}
+    new = {blob(_described(data)["digest"]): data for data in (config, text)}
     return {**dict.fromkeys(old, b""), **new, INDEX_FILE: encode(index)}
 
 
 def _described(data: bytes) -> dict[str, Any]:
     return {"digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "size": len(data)}
-
-
-def _blob(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/', 1)}"
-
-
-def _load(source: tarfile.TarFile, name: str) -> Any:  # noqa: ANN401 - of which only a part is changed
-    file = source.extractfile(name)
-    if file is None:
-        raise KeyError(name)
-    return json.load(file)
-
-
-def _add(target: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode = len(data), 0o644
-    target.addfile(member, io.BytesIO(data))

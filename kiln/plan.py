@@ -12,6 +12,7 @@ from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
 from kiln.image import Image
 from kiln.matrix import Matrix, newest_stable
+from kiln.model import COMPRESSION, Compression
 from kiln.parts import Parts
 
 
@@ -139,10 +140,15 @@ def expected(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -
         return _package(wanted, matrix, inputs, options, dockerfile)
     return Build(
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
-        quick=options.quick, dockerfile=dockerfile,
+        quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
         inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
         compile_key=render.compile_key(wanted.image, wanted.platform),
     )  # fmt: skip
+
+
+def _compression(wanted: Wanted, matrix: Matrix) -> Compression | None:
+    """Return how layers are compressed; Windows' own stay as Microsoft publishes them, for hosts have them already."""
+    return None if wanted.image.target.distribution == "windows" else matrix.catalog.compression or COMPRESSION
 
 
 def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, dockerfile: str) -> Build:
@@ -152,7 +158,7 @@ def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, d
     on = [expected(Wanted(image=image, platform=wanted.platform), matrix, inputs, options) for image in below]
     return Build(
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
-        quick=options.quick, dockerfile=dockerfile,
+        quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
         inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
         compile_key=on[0].compile_key, on=tuple(on), context=str(packages.folder(wanted.image)),
         context_digest=packages.context_digest(wanted.image, lock.read(wanted.image)),

@@ -1,5 +1,6 @@
 """Tags move only to images whose tests passed, on every platform that was asked for."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -129,7 +130,14 @@ def _pushed(tags: Sequence[str], built: Sequence[Record], repository: str, engin
                     process.run(engine.docker("tag", source, name), env=engine.env)
                 process.run(engine.docker("push", "--quiet", name), env=engine.env)
     except KilnError as error:
-        return str(error)
+        return f"{error}{advice(str(error))}"
+    return ""
+
+
+def advice(reason: str) -> str:
+    """Return what to do about a registry's refusal, where it may be that it does not know zstd."""
+    if re.search(r"manifest.?invalid|media.?type|unsupported", reason, re.IGNORECASE):
+        return "; a registry that knows no zstd layers needs `compression` in versions.json to be gzip"
     return ""
 
 

@@ -1,9 +1,11 @@
 """A plan is a bake definition: one target for each compile, one for each image and platform."""
 
 import pytest
+from msgspec import structs
 
 from kiln import bake
 from kiln.bake import Build, Inputs
+from kiln.model import COMPRESSION, Compression
 from tests.unit import family as f
 
 
@@ -65,6 +67,27 @@ def test_the_base_layer_stays_as_it_is(builds, tmp_path):
     target = define([Build(**facts | {"inputs": Inputs(**inputs)})], tmp_path)[old.target]
     assert target["output"][0].endswith("source-date-epoch=1800000000")
     assert target["args"]["SOURCE_DATE_EPOCH"] == "1749600000"
+
+
+def test_layers_are_compressed_as_the_family_says(builds, tmp_path):
+    """BuildKit recompresses the base's layers too; zstd fast, for Kiln does it again, and gzip for good."""
+
+    def output(wanted):
+        build = structs.replace(builds[0], compression=wanted)
+        return define([build], tmp_path)[build.target]["output"][0].partition(f"{1749600000}")[2]
+
+    assert output(None) == ""
+    assert output(COMPRESSION) == ",compression=zstd,compression-level=3,force-compression=true"
+    gzip = Compression(algorithm="gzip", level=9)
+    assert output(gzip) == ",compression=gzip,compression-level=9,force-compression=true"
+
+
+def test_another_compression_is_another_image_of_the_same_compile(builds):
+    """It changes the build's digest, so that the image is made again, and not what is compiled."""
+    levels = [None, *(Compression(algorithm="zstd", level=level) for level in (18, 19)), COMPRESSION]
+    made = [structs.replace(builds[0], compression=wanted) for wanted in levels]
+    assert len({build.digest for build in made}) == 4
+    assert len({build.compile_target for build in made}) == 1
 
 
 def test_without_cache_each_compile_runs_once(builds, tmp_path):

@@ -89,6 +89,11 @@ REFUSED = [
     (["releases", 0, "targets"], ["x" * 5000], "found unknown target 'xxx"),
     (["releases", 0, "flavours"], ["x" * 5000], "$.releases[0].flavours[0]: Invalid enum value 'xxx"),
     (["releases", 0, "a\nb\u2028"], 1, "$.releases[0]: Object contains unknown field a\\nb\\u2028, found"),
+    (["compression"], {"level": 3}, "$.compression: Object missing required field algorithm, found"),
+    (["compression"], {"algorithm": "lz4", "level": 3}, "$.compression.algorithm: Invalid enum value 'lz4', found"),
+    (["compression"], {"algorithm": "zstd", "level": 20}, "$.compression.level: Expected int <= 19, found 20; correct"),
+    (["compression"], {"algorithm": "gzip", "level": 10}, "$.compression.level: found 10, but gzip ends at 9; write 1 to 9"),
+    (["compression"], {"algorithm": "gzip", "level": 9, "large_level": 3}, "$.compression.large_level: found it with gzip"),
     (["repository"], "Kiln/Python", "$.repository: found 'Kiln/Python'; write a repository"),
 ]  # fmt: skip
 

@@ -56,3 +56,19 @@ def test_what_a_pushed_image_lacks_is_said(tmp_path):
     assert publish.caveat(image, [record(quick=True)]) == (
         " (without linux/arm64, which the matrix offers; not optimised (--quick))"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "advised"),
+    [
+        ("docker push: failed with exit code 1: manifest invalid: manifest invalid", True),
+        (
+            "docker push: failed with exit code 1: unsupported media type application/vnd.oci.image.layer.v1.tar+zstd",
+            True,
+        ),
+        ("docker push: failed with exit code 1: denied: requested access to the resource is denied", False),
+    ],
+)
+def test_a_registry_that_knows_no_zstd(reason, advised):
+    """What it refuses may be the layers, and the family can have others."""
+    assert ("needs `compression` in versions.json to be gzip" in publish.advice(reason)) == advised

@@ -1,0 +1,108 @@
+"""Layers compressed with the reference implementation of zstd, each content once on this machine.
+
+BuildKit's own encoder has four levels, and ends at what zstd's level 12 gives in a sixth of the time:
+docs/decisions/0013-layers-by-zstd.md.
+"""
+
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import zstandard
+
+from kiln import paths, store
+from kiln.archive import add, blob, load, member
+from kiln.errors import BuildError
+from kiln.model import Compression
+from kiln.oci import encode
+
+LARGE = 256_000_000
+"""The bytes, uncompressed, above which a layer has `Compression.large_level`."""
+_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+_KEPT_DAYS = 30
+
+
+def recompress(archive: Path, wanted: Compression) -> None:
+    """Give the zstd layers of an OCI archive of one image their levels; the archive is replaced whole.
+
+    A layer's bytes follow from its content and the settings alone, so that images share them.
+    """
+    part = archive.with_name(f".{archive.name}.part")
+    try:
+        with tarfile.open(archive, "r:") as source, tarfile.open(part, "w") as target:
+            index = load(source, "index.json")
+            (leaf,) = index["manifests"]
+            manifest = load(source, blob(leaf["digest"]))
+            config = member(source, blob(manifest["config"]["digest"])).read()
+            contents = json.loads(config)["rootfs"]["diff_ids"]
+            blobs: dict[str, Path | bytes] = {blob(manifest["config"]["digest"]): config}
+            for layer, content in zip(manifest["layers"], contents, strict=True):
+                if layer["mediaType"] != _ZSTD:
+                    raise BuildError(f"{archive}: has a layer of {layer['mediaType']}; update buildx and the engine")
+                file = _compressed(member(source, blob(layer["digest"])), content, wanted)
+                layer |= {"digest": f"sha256:{file.name.rpartition('-')[2]}", "size": file.stat().st_size}
+                blobs[blob(layer["digest"])] = file
+            text = encode(manifest)
+            leaf |= {"digest": f"sha256:{hashlib.sha256(text).hexdigest()}", "size": len(text)}
+            blobs |= {blob(leaf["digest"]): text, "index.json": encode(index)}
+            blobs["oci-layout"] = member(source, "oci-layout").read()
+            for name, data in blobs.items():
+                add(target, name, data)
+        part.replace(archive)
+    except (KeyError, ValueError, EOFError, tarfile.TarError, zstandard.ZstdError) as error:
+        raise BuildError(f"{archive}: not an archive of one image ({error}); build the image again") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _compressed(layer: IO[bytes], content: str, wanted: Compression) -> Path:
+    """Return the file with a layer of some content, the digest of its uncompressed bytes.
+
+    Its name ends with its own digest.
+    """
+    levels = f"{wanted.level}-{wanted.large_level or wanted.level}"
+    version = ".".join(map(str, zstandard.ZSTD_VERSION))
+    name = f"{content.removeprefix('sha256:')}-{version}-{levels}-"
+    with paths.lock(f"layer-{name}"):
+        return _kept(name) or _compress(layer, content, wanted, name)
+
+
+def _kept(name: str) -> Path | None:
+    """Return a layer that was compressed before, whose bytes are still those of its name."""
+    for file in paths.folder("layers").glob(f"{name}*"):
+        if store.read_digest(file) == file.name.rpartition("-")[2]:
+            os.utime(file)
+            return file
+        file.unlink()
+    return None
+
+
+def _compress(layer: IO[bytes], content: str, wanted: Compression, name: str) -> Path:
+    folder = paths.folder("layers")
+    _forget(folder)
+    with tempfile.TemporaryFile(dir=folder) as plain, tempfile.NamedTemporaryFile(dir=folder, prefix=".") as packed:
+        size = zstandard.ZstdDecompressor().copy_stream(layer, plain)[1]
+        plain.seek(0)
+        if content != f"sha256:{hashlib.file_digest(plain, 'sha256').hexdigest()}":
+            raise ValueError(f"a layer is not {content}")
+        plain.seek(0)
+        level = wanted.large_level if size > LARGE and wanted.large_level is not msgspec.UNSET else wanted.level
+        # Several threads give the same bytes as one of them; none at all would give others.
+        zstandard.ZstdCompressor(level=level, threads=os.cpu_count() or 1).copy_stream(plain, packed, size=size)
+        packed.flush()
+        file = folder / f"{name}{store.read_digest(Path(packed.name))}"
+        os.link(packed.name, file)
+    return file
+
+
+def _forget(folder: Path) -> None:
+    """Remove the layers that no build has used for a while."""
+    for file in folder.iterdir():
+        if file.stat().st_mtime < time.time() - _KEPT_DAYS * 86400:
+            file.unlink(missing_ok=True)
