@@ -95,6 +95,6 @@ def _imagined(image: Image, matrix: Matrix) -> Build:
     inputs = Inputs(base="base", base_digest=f"sha256:{sha256}", source="source", source_sha256=sha256)
     return Build(
         image=image, repository=matrix.repository, platform=platform, inputs=inputs,
-        compile_key=render.compile_key(image, platform),
+        compile_key=render.compile_key(image, platform, matrix.catalog),
         dockerfile=render.dockerfile(image, matrix.catalog),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from kiln.errors import CatalogError
-from kiln.model import Catalog, Compression, Release
+from kiln.model import Catalog, Compression, Release, Training
 
 # Every platform of the official images, as Docker writes it.
 PLATFORMS = (
@@ -44,6 +44,7 @@ FORMS = {
         "a host with a dot or a port, such as ghcr.io, or nothing for Docker Hub",
     ),
     "suite": (r"[a-z][a-z0-9.+-]*", "a Debian suite such as trixie"),
+    "module": (r"test_[a-z0-9_]+", "a module of CPython's tests such as test_json"),
     "test": (
         r"test(_[a-z0-9_]+|(\.[A-Za-z_][A-Za-z0-9_]*)+)",
         "a test such as test_re or test.test_re.ReTests.test_locale_caching",
@@ -115,6 +116,8 @@ def _malformed(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield from form(f"$.variants[{name!r}]", "name", name)
     for name in catalog.targets:
         yield from form(f"$.targets[{name!r}]", "name", name)
+    if catalog.interpreter and catalog.interpreter.training:
+        yield from _malformed_training("$.interpreter.training", catalog.interpreter.training)
     for index, release in enumerate(catalog.releases):
         yield from _malformed_release(f"$.releases[{index}]", release)
 
@@ -124,6 +127,16 @@ def _compression(wanted: Compression) -> Iterator[tuple[str, str]]:
         yield "$.compression.level", f"found {wanted.level}, but gzip ends at {GZIP_BEST}; write 1 to {GZIP_BEST}"
     if wanted.algorithm == "gzip" and wanted.large_level is not msgspec.UNSET:
         yield "$.compression.large_level", "found it with gzip, which is fast at every level; remove it"
+
+
+def _malformed_training(where: str, training: Training) -> Iterator[tuple[str, str]]:
+    yield from twice(f"{where}.tests", training.tests)
+    if not training.tests:
+        yield f"{where}.tests", "found no test; name some, or leave `training` out for CPython's own selection"
+    for index, test in enumerate(training.tests):
+        yield from form(f"{where}.tests[{index}]", "module", test)
+    if not training.reason.strip():
+        yield f"{where}.reason", "found no reason; write why these tests, with what was measured"
 
 
 def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[d
                 "dockerfile": f"{render.FOLDER}/{image.folder}/Dockerfile",
                 "tags": {"specific": list(image.tags.specific), "shared": list(image.tags.shared)},
                 "platforms": list(image.platforms),
-                "compile_keys": {p: render.compile_key(image, p) or None for p in image.platforms},
+                "compile_keys": {p: render.compile_key(image, p, matrix.catalog) or None for p in image.platforms},
                 "pinned": not stages.lack(image),
                 "sources": origins[source],
                 "bases": {p: found[image.target_name, p] for p in image.platforms},

@@ -104,8 +104,8 @@ class TargetVariant(Entry, frozen=True):
     """The size budget: most megabytes (10^6 bytes) that the compressed layers may take."""
 
 
-class Training(Entry, frozen=True):
-    """What profile-guided optimisation learns from: CPython's own selection of its tests."""
+class TargetTraining(Entry, frozen=True):
+    """What is different on a target about the training of profile-guided optimisation."""
 
     skip: dict[str, str]
     """Tests that cannot pass there, each with the reason: `test.test_re.ReTests.test_locale_caching`, or `test_re`."""
@@ -130,7 +130,7 @@ class Target(Entry, frozen=True):
     """The variant whose tags do not name it."""
     packages: Packages
     """The distribution's packages, by what they are needed for."""
-    training: Training | UnsetType = UNSET
+    training: TargetTraining | UnsetType = UNSET
     """What is different here about the training of profile-guided optimisation."""
     prerelease: bool | UnsetType = UNSET
     """True while the distribution has not released it; the README warns of it."""
@@ -224,6 +224,24 @@ COMPRESSION = Compression(algorithm="zstd", level=19, large_level=12)
 """How layers are compressed where the family says nothing."""
 
 
+class Training(Entry, frozen=True):
+    """What profile-guided optimisation learns from."""
+
+    tests: list[str]
+    """Modules of CPython's tests, `test_json`; those that a release does not have are passed over."""
+    reason: str
+    """Why these, with what was measured."""
+
+
+class Interpreter(Entry, frozen=True):
+    """How Python is compiled, beyond what its own defaults say."""
+
+    frame_pointers: bool | UnsetType = UNSET
+    """Whether profilers can walk the stack in production, for some speed; true if not given."""
+    training: Training | UnsetType = UNSET
+    """What profile-guided optimisation learns from; CPython's own selection of its tests if not given."""
+
+
 class Catalog(Entry, frozen=True):
     """The whole of `versions.json`."""
 
@@ -245,6 +263,8 @@ class Catalog(Entry, frozen=True):
     """What is not built of all that the rest makes possible."""
     compression: Compression | UnsetType = UNSET
     """How layers are compressed; with zstd at level 19, and large ones at 12, if not given."""
+    interpreter: Interpreter | UnsetType = UNSET
+    """How Python is compiled."""
     packages: dict[str, Package] | UnsetType = UNSET
     """What of the Python index has images of its own, by the last part of their repository's name."""
     default_targets: dict[str, str] | UnsetType = UNSET

@@ -142,7 +142,7 @@ def expected(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
         quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
         inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
-        compile_key=render.compile_key(wanted.image, wanted.platform),
+        compile_key=render.compile_key(wanted.image, wanted.platform, matrix.catalog),
     )  # fmt: skip
 
 

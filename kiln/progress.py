@@ -16,13 +16,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-# The templates mark their steps with a no-op that `set -x` prints; CPython's Makefile marks its own.
+# The templates mark their steps with a no-op that `set -x` prints.
 _MARK = re.compile(r"^\++ : '?(?:kiln|reference): ([^'\n]+?)(?: at \d+ s)?'?\r?\n", re.MULTILINE)
-_MAKE = {
-    "Building with support for profile generation": "instrumented build",
-    "# Next, run the profile task": "training",
-    "Rebuilding with profile guided optimizations": "final build",
-}
 _STEP = re.compile(r"^\[(?:[\w/-]+ )*(?P<stage>compile|python) (?P<count>\d+/\d+)\]")
 # buildx repeats the step's whole script before this; what the script said last tells more.
 _CODE = re.compile(r"did not complete successfully: (exit code: \d+)$")
@@ -118,11 +113,9 @@ class Trace:
         self._partial[entry["vertex"]] = seen.rpartition("\n")[2]
         if lines := [line.strip() for line in seen.splitlines() if line.strip()]:
             self._last[entry["vertex"]] = lines[-1]
-        marks = {found.start(): found[1] for found in _MARK.finditer(seen)}
-        marks |= {seen.rfind(words): phase for words, phase in _MAKE.items() if words in seen}
-        for _, name in sorted(marks.items()):
-            self.phase = name
-            self.phases.mark(entry["vertex"], entry["timestamp"], name)
+        for found in _MARK.finditer(seen):
+            self.phase = found[1]
+            self.phases.mark(entry["vertex"], entry["timestamp"], found[1])
 
 
 def _phase(name: str) -> str:

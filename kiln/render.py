@@ -38,7 +38,7 @@ def _template(image: Image) -> str:
     return "distroless.j2" if image.variant in DISTROLESS else "Dockerfile.j2"
 
 
-def compile_key(image: Image, platform: str) -> str:
+def compile_key(image: Image, platform: str, catalog: Catalog) -> str:
     """Return what decides the bytes of the compiled interpreter, as 12 hex digits.
 
     Images that share it have a byte-identical compile stage, so that one compile serves them all; what
@@ -47,7 +47,7 @@ def compile_key(image: Image, platform: str) -> str:
     if stages.lack(image):
         return ""
     windows = image.target.distribution == "windows"
-    facts = stages.unpacked(image) if windows else stages.compiled(image)
+    facts = stages.unpacked(image) if windows else stages.compiled(image, catalog.interpreter)
     return hashlib.sha256(f"{platform}\n{_stages(facts)}".encode()).hexdigest()[:12]
 
 
@@ -134,7 +134,7 @@ def _facts(image: Image, catalog: Catalog) -> dict[str, object]:
     release, target = image.release, image.target
     extra = target.packages.full if image.variant == "full" else []
     windows = target.distribution == "windows"
-    shared = stages.unpacked(image, catalog) if windows else stages.compiled(image)
+    shared = stages.unpacked(image, catalog) if windows else stages.compiled(image, catalog.interpreter)
     return {
         "description": catalog.variants[image.variant].description,
         "distribution_family": stages.FAMILIES[target.distribution],

@@ -15,13 +15,13 @@ _FORMS = {
     "Artifact.file": "file", "Artifact.sha256": "digest", "BaseImage.digest": "index", "BaseImage.image": "image",
     "Catalog.registry": "registry", "Catalog.repository": "repository", "Origins.debian": "suite",
     "Origins.mirrors": "mirror", "Packages.compile": "package", "Packages.full": "package",
-    "Packages.runtime": "package", "Target.release": "name",
+    "Packages.runtime": "package", "Target.release": "name", "Training.tests": "module",
 }  # fmt: skip
 _KEYS = {"Catalog.labels": "label", "Catalog.targets": "name", "Catalog.variants": "name", "Catalog.packages": "name"}
 _LISTED = ("BaseImage.platforms", "Target.platforms", "Package.platforms")
 _LISTS = tuple(f"Package.{name}" for name in ("requirements", "versions", "pythons", "targets", "variants"))
-_FILLED = ("Catalog.releases", "Release.flavours", "Release.targets", "Package.command", *_LISTS)
-_DISTINCT = (*_LISTED, "Release.flavours", "Release.targets", *_LISTS)
+_FILLED = ("Catalog.releases", "Training.tests", "Release.flavours", "Release.targets", "Package.command", *_LISTS)
+_DISTINCT = (*_LISTED, "Training.tests", "Release.flavours", "Release.targets", *_LISTS)
 
 
 def text() -> str:

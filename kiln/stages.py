@@ -2,11 +2,11 @@
 
 import datetime
 
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from kiln.errors import RenderError
 from kiln.image import Image
-from kiln.model import Artifact, BaseImage, Catalog, Release, Target
+from kiln.model import Artifact, BaseImage, Catalog, Interpreter, Release, Target
 
 FAMILIES = {"debian": "debian", "ubuntu": "debian", "alpine": "alpine", "windows": "debian"}
 """By distribution, the templates that install packages; Windows images are unpacked on Debian."""
@@ -21,10 +21,13 @@ class Compile(Struct, frozen=True, kw_only=True):
     configure: tuple[str, ...]
     distribution_family: str
     epoch: int
+    frame_pointers: bool
     letter: str
     pins: tuple[str, ...]
     series: str
     target: str
+    training: tuple[str, ...]
+    """Tests that optimisation learns from; CPython's own selection where there are none."""
     untrained: tuple[tuple[str, str], ...]
     """Tests that optimisation does not learn from, with the reason."""
     url: str
@@ -45,9 +48,9 @@ class Unpack(Struct, frozen=True, kw_only=True):
     url: str
 
 
-def compiled(image: Image) -> Compile:
+def compiled(image: Image, interpreter: Interpreter | UnsetType = UNSET) -> Compile:
     """Return what the templates know of an image's compile."""
-    release = image.release
+    release, wanted = image.release, interpreter or Interpreter()
     artifact = release.artifacts[0]
     return Compile(
         artifact=artifact,
@@ -56,10 +59,12 @@ def compiled(image: Image) -> Compile:
         configure=configure(image),
         distribution_family=FAMILIES[image.target.distribution],
         epoch=epoch(release),
+        frame_pointers=wanted.frame_pointers is not False,
         letter="t" if image.flavour == "freethreaded" else "",
         pins=pins(release),
         series=release.series,
         target=image.target_name,
+        training=tuple(wanted.training.tests) if wanted.training else (),
         untrained=tuple(sorted(image.target.training.skip.items())) if image.target.training else (),
         url=release.url(artifact),
     )

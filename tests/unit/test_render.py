@@ -23,7 +23,7 @@ def test_images_of_one_compile_key_share_their_compile_stage(ours):
     for image in ours.images:
         text = render.dockerfile(image, ours.catalog)
         stage = text[text.index("\nFROM ") : text.index("\n# What the image holds")]
-        stages.setdefault(render.compile_key(image, "linux/amd64"), set()).add(stage)
+        stages.setdefault(render.compile_key(image, "linux/amd64", ours.catalog), set()).add(stage)
     assert {len(texts) for texts in stages.values()} == {1}
     assert len(set.union(*stages.values())) == len(stages)
 
@@ -31,9 +31,9 @@ def test_images_of_one_compile_key_share_their_compile_stage(ours):
 def test_full_and_slim_share_a_compile_key(ours):
     """The variants differ behind the compile stage only; platforms do not share."""
     full, slim = ours.get("3.13.5-trixie"), ours.get("3.13.5-slim-trixie")
-    key = render.compile_key(full, "linux/amd64")
-    assert key == render.compile_key(slim, "linux/amd64")
-    assert key != render.compile_key(slim, "linux/arm64")
+    key = render.compile_key(full, "linux/amd64", ours.catalog)
+    assert key == render.compile_key(slim, "linux/amd64", ours.catalog)
+    assert key != render.compile_key(slim, "linux/arm64", ours.catalog)
 
 
 def test_the_source_is_verified_before_it_is_unpacked(ours):

@@ -35,7 +35,7 @@ def test_pins_are_installed_before_bytecode_is_compiled(tmp_path):
     assert "--mount=type=secret,id=pip.conf,target=/run/kiln/pip.conf" in text
     assert text.index("make install") < text.index("pip==25.1") < text.index("-m compileall")
     assert "pip.conf" not in render.dockerfile(plain.images[0], plain.catalog)
-    keys = [render.compile_key(matrix.images[0], "linux/amd64") for matrix in (plain, pinned)]
+    keys = [render.compile_key(matrix.images[0], "linux/amd64", matrix.catalog) for matrix in (plain, pinned)]
     assert keys[0] != keys[1]
 
 
@@ -45,10 +45,23 @@ def test_training_leaves_out_what_cannot_pass(tmp_path):
     data["targets"]["alpine3.24"]["training"] = {"skip": {"test_re": "no locales", "test.test_math.X.test_y": "bug"}}
     matrix = f.expand(tmp_path, data)
     alpine, debian = (render.dockerfile(image(matrix, name), matrix.catalog) for name in ("alpine", "-trixie"))
-    assert "# test_re: no locales.\n" in alpine
-    assert '-j$(nproc) \\\n        --ignore=test.test_math.X.test_y \\\n        --ignore=test_re"\n' in alpine
+    assert "# Without test_re: no locales.\n" in alpine
+    assert '-j "$(nproc)" \\\n    --ignore=test.test_math.X.test_y \\\n    --ignore=test_re "$@"\n' in alpine
     assert "--ignore" not in debian
-    assert '-j$(nproc)"\n' in debian
+    assert '-j "$(nproc)" "$@"\n' in debian
+
+
+def test_what_the_interpreter_learns_from_and_is_profiled_by(tmp_path):
+    """The family's own tests in place of CPython's, and no frame pointers if it says so; both decide the compile."""
+    data = f.family()
+    chosen = {"frame_pointers": False, "training": {"tests": ["test_json", "test_re"], "reason": "as measured"}}
+    plain, mine = (f.expand(tmp_path, d) for d in (data, data | {"interpreter": chosen}))
+    before, after = (render.dockerfile(m.images[0], m.catalog) for m in (plain, mine))
+    assert "for name in test" not in before
+    assert "\nfor name in test_json test_re; do\n" in after
+    assert "-mno-omit-leaf-frame-pointer" in before
+    assert 'frames="-fomit-frame-pointer"' in after
+    assert len({render.compile_key(m.images[0], "linux/amd64", m.catalog) for m in (plain, mine)}) == 2
 
 
 def test_windows_is_copied_and_nothing_runs_there(tmp_path):
@@ -70,9 +83,9 @@ def test_windows_is_copied_and_nothing_runs_there(tmp_path):
 def test_windows_images_share_what_is_unpacked(tmp_path):
     """Their base is no part of the key, their pins are."""
     first, pinned = (f.expand(tmp_path, data) for data in (windows(), windows(pins={"pip": "25.1"})))
-    keys = [render.compile_key(image(first, name), "windows/amd64") for name in NAMES]
+    keys = [render.compile_key(image(first, name), "windows/amd64", first.catalog) for name in NAMES]
     assert keys[0] == keys[1] != ""
-    assert render.compile_key(image(pinned, NAMES[0]), "windows/amd64") != keys[0]
+    assert render.compile_key(image(pinned, NAMES[0]), "windows/amd64", pinned.catalog) != keys[0]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,7 @@ def test_what_is_not_pinned_is_listed_alone(tmp_path, changes, name, reason):
         del data["releases"][0]["windows"]
     matrix = f.expand(tmp_path, data)
     found = image(matrix, name)
-    assert render.compile_key(found, found.platforms[0]) == ""
+    assert render.compile_key(found, found.platforms[0], matrix.catalog) == ""
     with pytest.raises(RenderError, match=rf"^versions\.json: release 3\.13\.5: {reason} to build it$"):
         render.dockerfile(found, matrix.catalog)
 
@@ -206,7 +219,7 @@ def test_every_platform_of_the_official_images(tmp_path):
         target["platforms"] = target["base"]["platforms"] = list(PLATFORMS)
     matrix = f.expand(tmp_path, data)
     assert all(image.platforms == PLATFORMS for image in matrix.images)
-    keys = {render.compile_key(matrix.images[0], platform) for platform in PLATFORMS}
+    keys = {render.compile_key(matrix.images[0], platform, matrix.catalog) for platform in PLATFORMS}
     assert len(keys) == len(PLATFORMS)
 
 
@@ -229,6 +242,21 @@ def test_malformed_packages_of_a_platform(tmp_path, change, message):
     data["targets"]["trixie"]["packages"] |= change
     with pytest.raises(CatalogError, match=message):
         f.load(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"tests": [], "reason": "x"}, r"training\.tests: found no test; name some"),
+        ({"tests": ["json"], "reason": "x"}, r"training\.tests\[0\]: found 'json'; write a module of CPython's tests"),
+        ({"tests": ["test_a", "test_a"], "reason": "x"}, r"training\.tests.*test_a"),
+        ({"tests": ["test_a"], "reason": " "}, r"training\.reason: found no reason; write why these tests"),
+    ],
+)
+def test_malformed_training_of_the_interpreter(tmp_path, training, message):
+    """No tests, what is none, one twice, and none of a reason."""
+    with pytest.raises(CatalogError, match=message):
+        f.load(tmp_path, f.family() | {"interpreter": {"training": training}})
 
 
 @pytest.mark.parametrize(
