@@ -195,6 +195,7 @@ def _bench(names: list[str], versions: str, json: str, **options: Any) -> None:
     from kiln import bench, bench_results
     from kiln.bench_pair import Ask
 
+    bench_results.check(json)
     said: list[str] = []
     ask = Ask(versions=versions, **options)
     report = bench.run(names, cli.matrix(versions), ask, lambda found: said.append(bench_results.keep(found, json)))

@@ -54,7 +54,7 @@ def _look(chosen: Sequence[str], matrix: Matrix, ask: Ask) -> None:
         if "noop" in chosen:
             bench_own.up_to_date(built, matrix, engine)
     if {"speed", "start", "size"} & {*chosen}:
-        bench_pair.find(matrix, ask)
+        bench_pair.find(matrix, ask, inside=bool({"speed", "start"} & {*chosen}))
 
 
 def _work(matrix: Matrix, ask: Ask, chosen: Sequence[str]) -> dict[str, Callable[[], Section]]:
@@ -75,9 +75,9 @@ def _work(matrix: Matrix, ask: Ask, chosen: Sequence[str]) -> dict[str, Callable
         "family": lambda: bench_compile.family(
             matrix, replace(ask, recorded=True) if "compile" in chosen else ask
         ),
-        "speed": lambda: bench_speed.speed(bench_pair.find(matrix, ask), ask.times(11)),
-        "start": lambda: bench_images.start(bench_pair.find(matrix, ask), ask.times(15)),
-        "size": lambda: bench_images.size(bench_pair.find(matrix, ask)),
+        "speed": lambda: bench_speed.speed(bench_pair.find(matrix, ask, inside=True), ask.times(11)),
+        "start": lambda: bench_images.start(bench_pair.find(matrix, ask, inside=True), ask.times(15)),
+        "size": lambda: bench_images.size(bench_pair.find(matrix, ask, inside=False)),
         "plan": lambda: planning(matrix.catalog, ask.times(5)),
         "cli": lambda: bench_own.cli(ask.times(5)),
         "noop": noop,

@@ -59,11 +59,15 @@ class Pair(Struct, frozen=True, kw_only=True):
         return f"{self.ours.reference} ({self.ours.digest[:19]}, built {self.ours.built}) against {self.theirs}"
 
 
-def find(matrix: Matrix, ask: Ask) -> Pair:
-    """Return the two images; the reference is built where it is not there.
+def find(matrix: Matrix, ask: Ask, *, inside: bool) -> Pair:
+    """Return the two images; the reference is built where it is not there. `inside`: bash or pip run in them.
 
     Raises SelectionError where there is no optimised image of ours, with what to type.
     """
+    if inside and ask.image and image(matrix, ask.image).variant.startswith("distroless"):
+        raise SelectionError(
+            f"--image {ask.image}: it has no bash and no pip, which this needs; name a slim or full one"
+        )
     engine = engines.bring()
     ours = _ours(matrix, ask, engine)
     trial = "a quick build of ours, without optimisation" if ours.quick else ""

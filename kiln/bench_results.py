@@ -1,6 +1,7 @@
 """`benchmarks/results.json`: the last figure of each benchmark, committed for the README's table and plot."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from kiln import paths
-from kiln.errors import ReadmeError
+from kiln.errors import ReadmeError, SelectionError
 from kiln.timing import Report, Section, Timing
 
 FILE = "benchmarks/results.json"
@@ -46,6 +47,17 @@ def dumps(figures: dict[str, Measured]) -> str:
     """Return the text of the file: by name, timings with their median and spread beside their runs."""
     found = {name: _told(figures[name]) for name in sorted(figures)}
     return json.dumps({"$comment": _ABOUT, "figures": found}, indent=2) + "\n"
+
+
+def check(file: str) -> None:
+    """Raise KilnError if `keep` could not write to a file, before hours are measured for it."""
+    path = Path(file) if file else paths.ROOT / FILE
+    if path.is_dir():
+        raise SelectionError(f"--json {file}: that is a folder; name a file in it")
+    read(path)
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SelectionError(f"{path}: cannot be written; name another file with --json")
 
 
 def keep(report: Report, file: str) -> str:

@@ -259,6 +259,17 @@ def test_a_broken_file_is_one_line(tmp_path):
         bench_results.read(file)
 
 
+def test_a_file_that_cannot_take_figures_is_said_before_they_are_measured(tmp_path):
+    """A folder, and a file of something else; one that is not there yet is fine."""
+    with pytest.raises(SelectionError, match="that is a folder; name a file in it"):
+        bench_results.check(str(tmp_path))
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(ReadmeError, match="does not hold figures"):
+        bench_results.check(str(tmp_path / "other.json"))
+    bench_results.check(str(tmp_path / "new" / "figures.json"))
+    assert not (tmp_path / "new").exists()
+
+
 # Speed
 
 
