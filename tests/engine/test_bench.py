@@ -8,27 +8,30 @@ import sys
 import pytest
 
 from kiln import engine, paths
+from tests.engine.command import SLIM, Family, docker
 
-QUICK = "3.13.5-slim-trixie"
 
-
-def _bench(figure, *args, cwd=paths.ROOT):
-    command = [sys.executable, "-m", "invoke", "-r", str(paths.ROOT), f"bench.{figure}", *args]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def _bench(figure, *args):
+    command = [sys.executable, "-m", "invoke", f"bench.{figure}", *args]
+    return subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def base():
-    """Return another image that is made for real: the quick one with a file more, in place of half an hour's reference."""
-    built = [sys.executable, "-m", "invoke", "build", "--quick", QUICK]
-    subprocess.run(built, cwd=paths.ROOT, check=True, capture_output=True)
-    ours, name = engine.bring(), "kiln-test-bench:other"
-    dockerfile = f"FROM kiln/python:{QUICK}\nRUN head -c 1000000 /dev/urandom > /more\n"
-    command = ours.buildx("build", "--provenance=false", "--load", "--tag", name, "-")
+def sides(tmp_path_factory):
+    """Return the options that compare a quick image of ours with one that has a file more.
+
+    It stands for the reference, which takes half an hour.
+    """
+    family, ours, other = Family(tmp_path_factory.mktemp("bench")), engine.bring(), "kiln-test-bench:other"
+    done = family.build(SLIM)
+    assert done.returncode == 0, done.stdout + done.stderr
+    dockerfile = f"FROM {family.record().reference}\nRUN head -c 1000000 /dev/urandom > /more\n"
+    command = ours.buildx("build", "--provenance=false", "--load", "--tag", other, "-")
     environment = {**os.environ, **ours.env}
     subprocess.run(command, env=environment, input=dockerfile.encode(), check=True, capture_output=True)
-    yield name
-    subprocess.run(ours.docker("rmi", "--force", name), env=environment, check=True, capture_output=True)
+    yield ["--versions", str(family.file), "--image", SLIM, "--against", other]
+    docker(ours, "rmi", "--force", other)
+    family.forget(ours)
 
 
 def _section(file, figure):
@@ -56,10 +59,10 @@ def test_an_image_is_needed_and_said(monkeypatch, tmp_path):
     assert not (tmp_path / "engine").exists()
 
 
-def test_size_weighs_every_layer(base, tmp_path):
+def test_size_weighs_every_layer(sides, tmp_path):
     """The other image has what ours has, and one layer of a megabyte that cannot be compressed."""
     file = tmp_path / "size.json"
-    done = _bench("size", "--quick", "--image", QUICK, "--against", base, "--json", str(file))
+    done = _bench("size", "--quick", *sides, "--json", str(file))
     assert done.returncode == 0, done.stderr
     found = _section(file, "size")
     assert found["trial"] == "a quick build of ours, without optimisation"
@@ -74,18 +77,18 @@ def test_size_weighs_every_layer(base, tmp_path):
     assert "NOT COMPARABLE" in done.stdout
 
 
-def test_start_is_measured_in_fresh_containers(base, tmp_path):
+def test_start_is_measured_in_fresh_containers(sides, tmp_path):
     """Each as often as asked; the start of the engine's containers, most of a second, is not in it."""
     file = tmp_path / "start.json"
-    done = _bench("start", "--quick", "--image", QUICK, "--against", base, "--runs", "2", "--json", str(file))
+    done = _bench("start", "--quick", *sides, "--runs", "2", "--json", str(file))
     assert done.returncode == 0, done.stderr
     ours, theirs = (one["seconds"] for one in _section(file, "start")["timings"])
     assert len(ours) == len(theirs) == 2
     assert all(0.01 < seconds < 5 for seconds in ours + theirs)
 
 
-def test_figures_of_a_quick_build_are_asked_for(base):
+def test_figures_of_a_quick_build_are_asked_for(sides):
     """They are none of the published images, so that nobody gets them by accident."""
-    done = _bench("size", "--image", QUICK, "--against", base)
+    done = _bench("size", *sides)
     assert done.returncode == 1
     assert "no optimised build of 3.13.5-slim-trixie is recorded" in done.stderr
