@@ -19,17 +19,23 @@ def values(figures: Mapping[str, Measured]) -> dict[str, Any]:
     shown = ordered(figures)
     rows = [
         {
-            "command": f"invoke bench.{one.section.name}",
+            "command": f"bench.{one.section.name}",
             "figure": finding.name,
             "result": finding.text,
             "raw": finding.raw,
             "bound": finding.limit,
             "verdict": finding.verdict,
+            "runs": str(max((len(timing.seconds) for timing in one.section.timings), default=1)),
             "taken": one.machine.get("taken", "").partition(" ")[0],
         }
         for one in shown
         for finding in one.section.findings
         if finding.bound is not None
     ]
-    machines = dict.fromkeys(", ".join(filter(None, map(one.machine.get, ("machine", "engine")))) for one in shown)
+    machines = dict.fromkeys(_machine(one) for one in shown)
     return {"rows": rows, "machines": list(machines), "plot": PLOT if shown else ""}
+
+
+def _machine(one: Measured) -> str:
+    machine, engine = one.machine.get("machine", ""), one.machine.get("engine", "")
+    return f"{machine} (engine: {engine})" if engine else machine
