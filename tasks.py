@@ -68,20 +68,22 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
         "quick": "no profile-guided and link-time optimisation, for trying things",
         "dry_run": "print the plan and the bake definition", "push": "test, then push what passed with all its tags",
         "builder": "the buildx builder to use", "jobs": "builds at once", "no_cache": "build everything anew",
+        "artifacts": "take compiled interpreters from this folder (./..., /...) or repository, and keep them there",
         "sources": _SOURCES, "versions": _VERSIONS,
     }
 )  # fmt: skip
 def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, globs: Any, platform: Any, all: bool = False, quick: bool = False, dry_run: bool = False,
-    push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False,
+    push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False, artifacts: str = "",
     sources: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Build images."""
-    from kiln import order
+    from kiln import compiled, order
     from kiln.plan import Options
 
     options = Options(
-        quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources)
+        quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources),
+        artifacts=compiled.chosen(artifacts),
     )  # fmt: skip
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)

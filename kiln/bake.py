@@ -114,30 +114,31 @@ def slug(platform: str) -> str:
     return platform.replace("/", "-")
 
 
-def definition(
-    builds: Iterable[Build], *, native: str, folder: Path, secrets: Mapping[str, str], no_cache: bool = False
-) -> dict[str, Any]:
+def definition(  # noqa: PLR0913 - what decides the definition
+    builds: Iterable[Build], *, native: str, folder: Path, secrets: Mapping[str, str], no_cache: bool = False,
+    compiled: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the bake definition of some builds, and of those that they are built on.
 
     `native` is the engine's own platform, `folder` is where Dockerfiles and OCI archives lie;
     `secrets` maps a secret's id to the file that holds it. With `no_cache`, every stage is made
-    anew, and each compile stage still once.
+    anew, and each compile stage still once. `compiled` gives contexts to take instead of compiling,
+    by compile target.
     """
     targets: dict[str, Any] = {}
     for build in with_parents(builds):
         common = _common(build, folder, secrets)
-        if not build.on:
-            compiled = {**common, "target": build.shared_stage, "output": ["type=cacheonly"]}
-            targets.setdefault(build.compile_target, {**compiled, "no-cache": True} if no_cache else compiled)
+        context = (compiled or {}).get(build.compile_target)
+        if context and not build.on:
+            common["contexts"]["compile"] = context
+        elif not build.on:
+            shared = {**common, "target": build.shared_stage, "output": ["type=cacheonly"]}
+            targets.setdefault(build.compile_target, {**shared, "no-cache": True} if no_cache else shared)
         name = reference(build, native)
-        # The exporter takes newer times back to this one in every layer. The release's day would
-        # change the base's layer too, and no two releases would share it any more.
-        newest = max(epoch(build.image.release), build.inputs.base_created)
-        output = f"type=oci,dest={archive(build, folder)},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
         targets[build.target] = {
             **common,
             "labels": _labels(build),
-            "output": [",".join((output, *_exporter(build.compression)))],
+            "output": [exporter(build, archive(build, folder), name, build.compression)],
         }
         if no_cache:
             # Its compile stage has just been made anew, by a target of its own.
@@ -221,15 +222,19 @@ def _always(build: Build, secrets: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _exporter(wanted: Compression | None) -> Iterable[str]:
-    """Return how BuildKit compresses layers.
+def exporter(build: Build, archive: Path, name: str, wanted: Compression | None) -> str:
+    """Return the output that is an OCI archive of a build's target, named for the engine, as BuildKit compresses it.
 
     Its zstd ends where Kiln's begins, so it is told to be quick about it; `kiln.layers` does the rest.
     """
+    # The exporter takes newer times back to this one in every layer. The release's day would
+    # change the base's layer too, and no two releases would share it any more.
+    newest = max(epoch(build.image.release), build.inputs.base_created)
+    output = f"type=oci,dest={archive},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
     if wanted is None:
-        return ()
+        return output
     level = wanted.level if wanted.algorithm == "gzip" else BUILDKIT_ZSTD
-    return f"compression={wanted.algorithm}", f"compression-level={level}", "force-compression=true"
+    return f"{output},compression={wanted.algorithm},compression-level={level},force-compression=true"
 
 
 def _labels(build: Build) -> dict[str, str]:

@@ -5,15 +5,16 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bake, layers, network, oci, paths, process, records, store
+from kiln import bake, compiled, layers, network, oci, paths, process, records, store
 from kiln.bake import Build
 from kiln.buildx import Buildx
+from kiln.compiled import Kept
 from kiln.engine import Engine
 from kiln.errors import BuildError, KilnError
 from kiln.os_version import set_os_version
@@ -40,17 +41,24 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Where the time of the image's own steps went."""
 
 
-def definition(builds: Iterable[Build], native: str, folder: Path, *, no_cache: bool) -> str:
+def definition(
+    builds: Iterable[Build], native: str, folder: Path, options: Options, kept: Mapping[str, Kept] | None = None
+) -> str:
     """Write what some builds need to `folder`, and return the text of the bake definition that uses it.
 
-    `native` is the engine's own platform.
+    `native` is the engine's own platform; `kept` tells of the compile targets that were looked for.
     """
     chosen = list(builds)
     for build in bake.with_parents(chosen):
         paths.write_whole(bake.dockerfile_folder(build, folder) / "Dockerfile", build.dockerfile)
     secrets = network.secrets(pip=any(build.image.release.pins or build.on for build in chosen))
-    targets = bake.definition(chosen, native=native, folder=folder, secrets=secrets, no_cache=no_cache)
-    return bake.dumps(targets)
+    contexts = {target: one.context for target, one in (kept or {}).items() if one.context}
+    found = bake.definition(
+        chosen, native=native, folder=folder, secrets=secrets, no_cache=options.no_cache, compiled=contexts
+    )
+    if options.artifacts:
+        found["target"] |= options.artifacts.targets(chosen, folder, found["target"])
+    return bake.dumps(found)
 
 
 def run(resolved: Iterable[Resolved], engine: Engine, options: Options) -> list[Outcome]:
@@ -109,7 +117,10 @@ class _Runner:
         self._outcomes: dict[str, Outcome] = {}
         self._began: dict[str, float] = {}
         self._compiled: dict[str, tuple[Phase, ...]] = {}
-        text = definition([one.build for one in plan], engine.platform, place.folder, no_cache=options.no_cache)
+        self._store, self._anew = options.artifacts, options.no_cache
+        builds = [one.build for one in plan]
+        self._kept = self._store.find_all(builds, engine, place.folder, anew=options.no_cache) if self._store else {}
+        text = definition(builds, engine.platform, place.folder, options, self._kept)
         paths.write_whole(place.folder / "definition.json", text)
         self._buildx = Buildx(engine, place.folder / "definition.json", place, options.builder)
 
@@ -146,8 +157,15 @@ class _Runner:
         names = [one.build.name for one in group]
         for name in names:
             self._began[name] = time.monotonic()
+        kept = self._kept.get(target)
+        if kept and kept.context:
+            self._compiled[target] = ()
+            return
         try:
-            self._compiled[target] = self._buildx.bake(target, lambda phase: self._board.phase(names, phase))
+            name = compiled.wrapped(target) if kept else target
+            self._compiled[target] = self._buildx.bake(name, lambda phase: self._board.phase(names, phase))
+            if self._store and kept:
+                self._store.keep(group[0].build, self._engine, self._folder, anew=self._anew)
         except KilnError as error:
             for name in names:
                 self._end(name, "failed", error=str(error))

@@ -1,7 +1,7 @@
 """Layers compressed with the reference implementation of zstd, each content once on this machine.
 
 BuildKit's own encoder has four levels, and ends at what zstd's level 12 gives in a sixth of the time:
-docs/decisions/0013-layers-by-zstd.md.
+docs/decisions/0015-layers-by-zstd.md.
 """
 
 import hashlib

@@ -23,6 +23,8 @@ from kiln.errors import BuildError
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+REMEDY = "; build the image again"
+"""What to do about a layout that is not whole."""
 _REFERENCE = "vnd.docker.reference."
 T = TypeVar("T")
 # Digests become file names, so nothing else than a digest may pass for one.
@@ -139,8 +141,11 @@ def compose(sources: Sequence[Path], folder: Path) -> Descriptor:
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
     """Give a temporary sibling to write a layout to; at the end it becomes `folder`, or nothing does."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     try:
         (part / "blobs" / "sha256").mkdir(parents=True)
         paths.write_whole(part / "oci-layout", '{"imageLayoutVersion":"1.0.0"}')
@@ -148,9 +153,13 @@ def writing(folder: Path) -> Iterator[Path]:
         part.chmod(0o755)
         part.rename(folder)
     except OSError as error:
-        raise BuildError(f"{folder}: cannot write the image layout ({error.strerror or error})") from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> BuildError:
+    return BuildError(f"{folder}: cannot write the image layout ({error.strerror or error})")
 
 
 def write_index(folder: Path, manifests: list[Descriptor]) -> None:
@@ -202,7 +211,7 @@ class _Layout:
                 raise self.damaged(f"{name}: {error}") from error
 
     def damaged(self, reason: str) -> BuildError:
-        return BuildError(f"{self.path}: not a whole OCI image layout ({reason}); build the image again")
+        return BuildError(f"{self.path}: not a whole OCI image layout ({reason}){REMEDY}")
 
 
 @contextmanager

@@ -30,8 +30,10 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
         raise SelectionError("\n".join(failed.values()))
     lacking = "".join(f"\n  {name}: not built: {reason}" for name, reason in failed.items())
     builds, folder = [one.build for one in resolved], workspace.home() / "dry-run"
-    definition = building.definition(builds, native, folder, no_cache=options.no_cache)
-    return f"{_table(resolved)}{lacking}\n{definition}"
+    kept = options.artifacts.foresee_all(builds, engine, anew=options.no_cache) if options.artifacts else {}
+    told = "".join(f"\n  {one.told}" for one in kept.values())
+    definition = building.definition(builds, native, folder, options, kept)
+    return f"{_table(resolved)}{lacking}{told}\n{definition}"
 
 
 def build(  # noqa: PLR0913 - what the command line gives

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from kiln import bases, lock, packages, parts, paths, render, sources
 from kiln.bake import Build, Inputs
+from kiln.compiled import Store
 from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
 from kiln.image import Image
@@ -37,6 +38,8 @@ class Options(Struct, frozen=True, kw_only=True):
     no_cache: bool = False
     sources: Path | None = None
     """A folder of source tarballs."""
+    artifacts: Store | None = None
+    """Where compiled interpreters are taken from and kept."""
 
 
 def choose(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], native: str) -> list[Wanted]:

@@ -1,17 +1,13 @@
 """Compressed layers on a real engine and a real registry: what is loaded, run, pushed, pulled and shared."""
 
-import subprocess
-import uuid
-
-import msgspec
 import pytest
 
-from kiln import bases, build, catalog, matrix, oci, paths, records
 from kiln import engine as engines
-from kiln.bake import Build, Inputs
+from kiln import oci
 from kiln.model import Compression
-from kiln.plan import Options, Resolved
-from tests.engine.command import SLIM, docker
+from kiln.plan import Options
+from tests.engine.command import docker
+from tests.engine.maker import Maker
 from tests.engine.registry import Registry
 
 ZSTD, GZIP = (f"application/vnd.oci.image.layer.v1.tar+{name}" for name in ("zstd", "gzip"))
@@ -31,56 +27,32 @@ def registry(tmp_path_factory):
     found.stop()
 
 
-class Maker:
-    """Builds images that have a line of text beyond their base, as `invoke build` does."""
+def text_image(maker, text, wanted, *, options=Options(), quick=False):  # noqa: B008 - frozen
+    """Build an image that has a text beyond its base, and return its record."""
+    dockerfile = (
+        f"FROM base AS compile\nFROM base AS python\nRUN seq 100000 > /{text} && touch /{text}\nCMD cat /{text}\n"
+    )
+    outcome = maker.make(dockerfile, options, compression=wanted, quick=quick)
+    assert outcome.record, outcome.error
+    return outcome.record
 
-    def __init__(self, engine, address):
-        self.engine = engine
-        self.repository = f"{address}/kiln-test-{uuid.uuid4().hex[:8]}/python"
-        self.image = matrix.expand(catalog.load(paths.ROOT / "versions.json")).get(SLIM)
-        base = bases.resolve(self.image.target, engine.platform, engine=engine)
-        self.inputs = Inputs(
-            base=base.context, base_digest=base.digest, base_created=base.created, source=str(paths.ROOT / "kiln"),
-            source_sha256="0" * 64,
-        )  # fmt: skip
 
-    def build(self, text, wanted, **changes):
-        """Build an image and return its record."""
-        dockerfile = (
-            f"FROM base AS compile\nFROM base AS python\nRUN seq 100000 > /{text} && touch /{text}\nCMD cat /{text}\n"
-        )
-        one = Build(
-            image=self.image, repository=self.repository, platform=self.engine.platform, compile_key="none",
-            dockerfile=dockerfile, inputs=self.inputs, compression=wanted,
-            **{name: value for name, value in changes.items() if name == "quick"},
-        )  # fmt: skip
-        options = Options(no_cache=changes.get("no_cache", False))
-        (outcome,) = build.run([Resolved(build=one, base="", source="")], self.engine, options)
-        assert outcome.record, outcome.error
-        return outcome.record
-
-    def layers(self, record, folder):
-        """Return the layers of an image in the engine."""
-        docker(self.engine, "save", "--output", str(folder / "saved.tar"), record.reference)
-        (folder / "saved").mkdir()
-        subprocess.run(["tar", "-xf", folder / "saved.tar", "-C", folder / "saved"], check=True)
-        manifest = folder / "saved" / "blobs" / record.digest.replace(":", "/")
-        return msgspec.json.decode(manifest.read_bytes(), type=oci.Manifest).layers
+def layers(engine, record, folder):
+    """Return the layers of an image in the engine."""
+    docker(engine, "save", "--output", str(folder / "saved.tar"), record.reference)
+    return oci.layers(folder / "saved.tar", record.platform)
 
 
 @pytest.fixture(scope="module")
 def maker(engine, registry):
     made = Maker(engine, registry.address)
     yield made
-    for record in records.every(made.repository):
-        docker(engine, "rmi", "--force", record.reference, check=False)
-        records._record(record.repository, record.id, record.platform).unlink()  # noqa: SLF001 - Kiln itself never forgets
-    records._records(made.repository).rmdir()  # noqa: SLF001 - Kiln itself never forgets
+    made.forget()
 
 
 def test_an_image_runs_and_goes_to_a_registry_and_back(maker, engine, registry):
     """Zstd all the way: the registry has the bytes and the media types that were built, and the size that was told."""
-    record = maker.build("one", WANTED)
+    record = text_image(maker, "one", WANTED)
     assert docker(engine, "run", "--rm", record.reference).endswith("\n100000")
     docker(engine, "push", "--quiet", record.reference)
     repository, _, tag = record.reference.removeprefix(f"{registry.address}/").rpartition(":")
@@ -94,20 +66,20 @@ def test_an_image_runs_and_goes_to_a_registry_and_back(maker, engine, registry):
     assert docker(engine, "run", "--rm", record.reference).endswith("\n100000")
 
 
-def test_images_share_the_layers_of_their_base(maker, tmp_path):
+def test_images_share_the_layers_of_their_base(maker, engine, tmp_path):
     """Byte for byte; the layers above differ. Made anew, an image is the same one."""
     found = []
     for text in ("two", "three"):
-        record = maker.build(text, WANTED)
+        record = text_image(maker, text, WANTED)
         (tmp_path / text).mkdir()
-        found.append(maker.layers(record, tmp_path / text))
+        found.append(layers(engine, record, tmp_path / text))
     two, three = found
     assert two[0] == three[0]
     assert two[1] != three[1]
-    assert maker.build("three", WANTED, no_cache=True).digest == record.digest
+    assert text_image(maker, "three", WANTED, options=Options(no_cache=True)).digest == record.digest
 
 
-def test_quick_builds_and_gzip_are_what_buildkit_gives(maker, tmp_path):
+def test_quick_builds_and_gzip_are_what_buildkit_gives(maker, engine, tmp_path):
     """Both have one kind of layer, the base's too; the quick one is larger than what Kiln compresses."""
     sizes = {}
     for name, wanted, quick, kind in (
@@ -115,8 +87,8 @@ def test_quick_builds_and_gzip_are_what_buildkit_gives(maker, tmp_path):
         ("quick", Compression(algorithm="zstd", level=9), True, ZSTD),
         ("gzip", Compression(algorithm="gzip", level=6), False, GZIP),
     ):
-        record = maker.build("four", wanted, quick=quick)
+        record = text_image(maker, "four", wanted, quick=quick)
         (tmp_path / name).mkdir()
-        assert [layer.media_type for layer in maker.layers(record, tmp_path / name)] == [kind, kind]
+        assert [layer.media_type for layer in layers(engine, record, tmp_path / name)] == [kind, kind]
         sizes[name] = record.size
     assert sizes["zstd"] < sizes["quick"] < sizes["gzip"]
