@@ -22,7 +22,7 @@ LABEL = "io.kiln.test"
 NETWORK = "/.kiln-network"
 """The folder in a container that holds the host's certificates and pip configuration."""
 
-# It needs no shell, and every base has it; whoever tests an image without it gives another command.
+# It needs no shell, and every base has it; an image that has no base needs another command.
 _WAIT = ("sleep", "infinity")
 
 
