@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kiln import bases, candidates, container, contents, paths, plan, records, registry
 from kiln import engine as engines
@@ -122,8 +123,10 @@ def _group(
     first = group[0]
     names = {package.name for one in group for package in one.contents.packages}
     try:
-        newest = candidates.newest(first.image.target, first.record.platform, first.contents, names)
         base = _base(first.image, first.record.platform, engine, token)
+        # An image without a package manager names no source of packages; they are those of its base.
+        inside = first.contents if first.contents.files else replace(first.contents, files=base.files)
+        newest = candidates.newest(first.image.target, first.record.platform, inside, names)
     except KilnError as error:
         return [(one, _unknown(one.record, str(error))) for one in group]
     return [(one, _verdict(one, base, newest, matrix)) for one in group]
@@ -155,6 +158,8 @@ class _Base(Struct, frozen=True, kw_only=True):
     digest: str = ""
     versions: dict[str, str] | None = None
     """Its packages, if a registry has it; None if it would be made of the archive's."""
+    files: dict[str, bytes] = {}
+    """Where it has packages from, if a registry has it."""
 
 
 def _base(image: Image, platform: str, engine: Engine, token: str) -> _Base:
@@ -178,7 +183,8 @@ def _base(image: Image, platform: str, engine: Engine, token: str) -> _Base:
     # Whoever pulled it removes it.
     with paths.lock("contents-base"):
         inside = contents.find(key) or contents.look(engine, name, platform, token=token, key=key, pull=True)
-    return _Base(digest=digest, versions={package.name: package.version for package in inside.packages})
+    versions = {package.name: package.version for package in inside.packages}
+    return _Base(digest=digest, versions=versions, files=inside.files)
 
 
 def _other_base(subject: Subject, base: _Base) -> list[str]:

@@ -325,12 +325,28 @@ def test_bases_of_a_registry(registry, built, slim, status, home):
     assert docker(built.engine, "image", "ls", "--quiet", f"{registry.address}/debian") == ""
 
 
-def push_base(built, name, status):
-    """Push an image with a package database to a registry, and return its digest."""
+def test_sources_of_the_base(registry, built, slim, config, tmp_path):
+    """Where neither this machine nor an image without a package manager names a source, its base's are asked."""
+    name = f"{registry.address}/debian:trixie-slim"
+    built.family.trixie["base"]["image"] = name
+    built.base = push_base(built, name, "Package: tzdata\nVersion: 1\n", apt=slim.reference)
+    text = f"Package: libssl3t64\nArchitecture: amd64\nVersion: {OLD}\n"
+    label = f'LABEL {contents.BASE_LABEL}="{built.base}"'
+    built.build(f"FROM scratch\n{label}\nCOPY status /var/lib/dpkg/status.d/libssl3t64", status=text)
+    none = tmp_path / "apt.conf"
+    none.write_text('Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n')
+    found = built.verdict(APT_CONFIG=str(none))
+    assert ([(one["name"], one["old"]) for one in found["packages"]], found["reasons"]) == ([("libssl3t64", OLD)], [])
+    assert not config.exists()
+
+
+def push_base(built, name, status, apt=""):
+    """Push an image with a package database, and perhaps another's apt, to a registry; return its digest."""
     context = built.folder / uuid.uuid4().hex[:8]
     context.mkdir()
     (context / "status").write_text(status)
-    (context / "Dockerfile").write_text("FROM scratch\nCOPY status /var/lib/dpkg/status\n")
+    copied = [f"COPY --from={apt} {folder} {folder}\n" for folder in contents.APT_FOLDERS if apt]
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY status /var/lib/dpkg/status\n" + "".join(copied))
     command = ("build", "--quiet", "--load", "--provenance=false", "--tag", name, context)
     process.run(built.engine.buildx(*command), env=built.engine.env)
     docker(built.engine, "push", "--quiet", name)
