@@ -165,6 +165,7 @@ class _Runner:
             name = compiled.wrapped(target) if kept else target
             self._compiled[target] = self._buildx.bake(name, lambda phase: self._board.phase(names, phase))
             if self._store and kept:
+                self._board.phase(names, "keep")
                 self._store.keep(group[0].build, self._engine, self._folder, anew=self._anew)
         except KilnError as error:
             for name in names:

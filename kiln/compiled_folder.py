@@ -1,12 +1,16 @@
 """Compiled interpreters in a folder: each an OCI image layout, put there whole and checked when it is taken."""
 
+import contextlib
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 from kiln import oci
 from kiln.errors import BuildError, KilnError
+
+_KILLED_SECONDS = 24 * 3600
 
 
 def copy(source: Path, into: Path, platform: str, labels: Mapping[str, str]) -> str:
@@ -30,6 +34,7 @@ def put(archive: Path, layout: Path, platform: str, labels: Mapping[str, str], *
 
     Any number of processes may do it at once.
     """
+    _sweep(layout)
     temporary = [layout.with_name(f".{layout.name}.{uuid.uuid4().hex}") for _ in range(3)]
     mine, theirs, old = temporary
     copy(archive, mine, platform, labels)
@@ -49,7 +54,20 @@ def put(archive: Path, layout: Path, platform: str, labels: Mapping[str, str], *
             raise BuildError(f"{layout}: cannot be written ({error.strerror or error})") from error
     finally:
         for path in temporary:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _sweep(layout: Path) -> None:
+    """Remove what killed processes left beside a layout, a day after."""
+    for path in layout.parent.glob(f".{layout.name}.*"):
+        # Another process may sweep, too.
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _KILLED_SECONDS:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Compiled interpreters: where they are kept, what names them, and what is taken for one."""
 
 import json
+import os
 
 import pytest
 from msgspec import structs
@@ -127,6 +128,15 @@ def test_what_is_whole_stays_and_what_is_not_goes(tmp_path):
     place.rmdir()
     place.write_text("a file")
     assert put() == "new"
+
+
+def test_what_killed_processes_left_goes(tmp_path):
+    """After a day; what is younger may be somebody's at work."""
+    place = tmp_path / "place" / "kept"
+    old, young = (layout(place.with_name(f".kept.{name}")) for name in ("old", "young"))
+    os.utime(old, (0, 0))
+    compiled_folder.put(layout(tmp_path / "new"), place, "linux/amd64", {}, anew=False)
+    assert sorted(place.parent.iterdir()) == [young, place]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
