@@ -34,7 +34,8 @@ DATA = (
 )  # fmt: skip
 FOLDERS = {
     "tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700,
-    **dict.fromkeys(("dev", "proc", "run", "sys", "usr/bin", "usr/sbin"), 0o755),
+    # Clusters may run a container as any user, which starts in this home.
+    **dict.fromkeys(("dev", "home/nonroot", "proc", "run", "sys", "usr/bin", "usr/sbin"), 0o755),
 }  # fmt: skip
 ACCOUNTS = {
     "etc/passwd": (
@@ -105,9 +106,7 @@ def system(target: Path, libraries: Iterable[Path]) -> None:
     (target / "var/run").symlink_to("/run")
     for name, text in ACCOUNTS.items():
         (target / name).write_text(text, "utf-8")
-    home = target / "home/nonroot"
-    home.mkdir(parents=True, mode=0o700)
-    os.chown(home, USER, USER)
+    os.chown(target / "home/nonroot", USER, USER)
     record(target)
 
 

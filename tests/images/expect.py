@@ -71,6 +71,8 @@ _LEFT_OUT = (
     "_distutils_hack", "ensurepip", "idlelib", "lib2to3", "pip", "pkg_resources", "pydoc_data", "setuptools",
     "tkinter", "turtle", "turtledemo", "venv",
 )  # fmt: skip
+# The folders that their user can write to, with their modes: what others may do there.
+FOLDERS = {"/home/nonroot": 0o755, "/tmp": 0o1777, "/var/tmp": 0o1777}  # noqa: S108 - looked at
 # What wheels may link to without bringing it along (PEP 600), and distroless images must have therefore.
 GRANTED = (
     "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "libresolv.so.2", "librt.so.1",

@@ -212,6 +212,7 @@ def _given(case: Case) -> dict[str, Any]:
     return {
         "absent": expect.left_out(case.image),
         "compilers": expect.COMPILERS,
+        "folders": list(expect.FOLDERS) if expect.distroless(case.image) else [],
         "granted": expect.GRANTED if expect.distroless(case.image) else (),
         "hidden": [container.NETWORK],
         "leftovers": expect.LEFTOVERS,
