@@ -134,7 +134,7 @@ def test_wrong_version_fails_exactly(family, record, tmp_path):
         image.id
         for image in family.images
         if image.release.series == mine.release.series and image.release != mine.release
-        and (image.target_name, image.variant) == (mine.target_name, mine.variant)
+        and image.flavour == mine.flavour and (image.target_name, image.variant) == (mine.target_name, mine.variant)
     )  # fmt: skip
     expected = {"test_version", "test_commands_answer", "test_environment", "test_labels"}
     assert failing(record.reference, other, tmp_path) == expected

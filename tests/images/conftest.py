@@ -40,6 +40,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "variant(name): the check is for images of this variant only")
+    config.addinivalue_line("markers", "flavour(name): the check is for images of this flavour only")
     config.addinivalue_line("markers", "package(kind): the check is for images with a package, of any kind or this one")
 
 

@@ -163,9 +163,8 @@ def user(image: Image) -> list[object]:
 
 def site(image: Image) -> str:
     """Return the folder that pip installs to: the user's own, where the user is not root."""
-    letter = "t" if image.flavour == "freethreaded" else ""
     prefix = f"{user(image)[1]}/.local" if image.installed else "/usr/local"
-    return f"{prefix}/lib/python{image.release.series}{letter}/site-packages/"
+    return f"{prefix}/lib/python{_series(image)}/site-packages/"
 
 
 def budget(image: Image) -> float | None:
@@ -182,10 +181,11 @@ def versions(image: Image) -> dict[str, str]:
 
 def commands(image: Image) -> dict[str, str]:
     """Return where the commands of an image lead to; nowhere, where it has none."""
-    letter = "t" if image.flavour == "freethreaded" else ""
     series = image.release.series
-    interpreter = f"/usr/local/bin/python{series}{letter}"
+    # CPython's own installation has the free-threaded program under both names, as one file.
+    interpreter = f"/usr/local/bin/python{series}"
     found = {"python": interpreter, "python3": interpreter}
+    found |= {f"python{_series(image)}": f"/usr/local/bin/python{_series(image)}"}
     if distroless(image):
         return {**found, **dict.fromkeys(("pip", "pip3", "pydoc", "idle", "python-config"), "")}
     return {
@@ -194,16 +194,31 @@ def commands(image: Image) -> dict[str, str]:
         "pip3": "/usr/local/bin/pip3",
         "pydoc": f"/usr/local/bin/pydoc{series}",
         "idle": f"/usr/local/bin/idle{series}",
-        "python-config": f"/usr/local/bin/python{series}{letter}-config",
+        "python-config": f"/usr/local/bin/python{_series(image)}-config",
     }
 
 
 def programs(image: Image) -> set[str]:
     """Return all commands of a distroless image that are not BusyBox's."""
-    letter = "t" if image.flavour == "freethreaded" else ""
-    names = {"python", "python3", f"python{image.release.series}", f"python{image.release.series}{letter}"}
+    names = {"python", "python3", f"python{image.release.series}", f"python{_series(image)}"}
     paths = {f"/usr/local/bin/{name}" for name in names}
     return paths | {"/usr/bin/busybox"} if image.variant == "distroless-debug" else paths
+
+
+def library(image: Image) -> str:
+    """Return the name of the shared library that Python is in: `libpython3.13t.so.1.0`."""
+    return f"libpython{_series(image)}.so.1.0"
+
+
+def wheel_tag(image: Image) -> str:
+    """Return the tags of interpreter and ABI that a compiled wheel for this Python alone has: `cp313-cp313t`."""
+    series = image.release.series.replace(".", "")
+    return f"cp{series}-cp{series}{'t' if image.flavour == 'freethreaded' else ''}"
+
+
+def _series(image: Image) -> str:
+    """Return the series with the flavour's letter: `3.13t`."""
+    return f"{image.release.series}{'t' if image.flavour == 'freethreaded' else ''}"
 
 
 def configure(image: Image, *, quick: bool) -> set[str]:

@@ -19,6 +19,8 @@ import zipfile
 GIVEN = globals().get("GIVEN", {})
 # Plain Python in a wheel.
 WHEEL = "iniconfig"
+# A compiled module in a wheel, for each Python and flavour another one.
+COMPILED = "markupsafe"
 # The sources of an extension that brings its own build backend (PEP 517), which calls the compiler as `sysconfig`
 # tells users' builds to. A backend from the index would cost seconds and show no more of the image.
 EXTENSION = {
@@ -85,6 +87,19 @@ def wheel():
     """Tell where a package lands that pip installs as a wheel."""
     run("pip", "install", "--only-binary=:all:", WHEEL)
     return imported(WHEEL)
+
+
+def compiled_wheel():
+    """Tell the tags of a compiled wheel that pip chooses, its module's file, and whether that turns the lock on."""
+    run("pip", "install", "--only-binary=:all:", COMPILED)
+    code = f"""
+import importlib.metadata, json, sys
+import {COMPILED}._speedups as module
+lines = importlib.metadata.distribution("{COMPILED}").read_text("WHEEL").splitlines()
+tags = {{line.partition(": ")[2].rpartition("-")[0] for line in lines if line.startswith("Tag: ")}}
+print(json.dumps({{"tags": sorted(tags), "file": module.__file__, "gil": sys._is_gil_enabled()}}))
+"""
+    return json.loads(run("python3", "-B", "-c", code))
 
 
 def extension():
@@ -171,6 +186,8 @@ def main():
     results["wheel"] = guarded(wheel if GIVEN.get("pip") else unpacked)
     if GIVEN.get("shell"):
         results["shell"] = guarded(shell)
+    if GIVEN.get("freethreaded"):
+        results["compiled_wheel"] = guarded(compiled_wheel)
     if GIVEN.get("builds"):
         results["extension"] = guarded(extension)
     print(json.dumps({

@@ -95,8 +95,10 @@ def check_recorded(option, globs: list[str]) -> None:
 
 def meant(definition, case: Case) -> bool:
     """Tell whether a check is for an image, by its markers."""
-    variant, kind = (definition.get_closest_marker(name) for name in ("variant", "package"))
+    variant, flavour, kind = (definition.get_closest_marker(name) for name in ("variant", "flavour", "package"))
     installed = case.image.installed
+    if flavour and case.image.flavour not in flavour.args:
+        return False
     if kind and (not installed or installed.package.test.kind not in (kind.args or (installed.package.test.kind,))):
         return False
     return not variant or case.image.variant in variant.args

@@ -5,7 +5,7 @@ leaves the others whole. The first line that is sent defines `GIVEN`, what the t
 """
 
 # A walk over all files of an image is faster with os than with pathlib, and its output is its answer.
-# ruff: noqa: PTH109, PTH111, PTH112, PTH113, PTH118, PTH119, PTH123, PTH208
+# ruff: noqa: PTH109, PTH111, PTH112, PTH113, PTH116, PTH118, PTH119, PTH123, PTH208
 
 import concurrent.futures
 import json
@@ -56,6 +56,7 @@ def interpreter():
         "implementation": sys.implementation.name,
         "freethreaded": bool(config("Py_GIL_DISABLED")),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "library": config("INSTSONAME"),
         "executable": sys.executable,
         "prefix": sys.prefix,
         "configure": config("CONFIG_ARGS") or "",
@@ -72,7 +73,7 @@ def commands():
     """Tell what the commands that a user types are, and what they answer."""
     asked = {
         "python": "--version", "python3": "--version", "pip": "--version", "pip3": "--version",
-        "pydoc": "zlib", "idle": "", "python-config": "--includes",
+        "pydoc": "zlib", "idle": "", "python-config": "--includes", "python" + ld_version(): "--version",
     }  # fmt: skip
     paths = {name: shutil.which(name) or "" for name in asked}
     targets = {name: os.path.realpath(path) if path else "" for name, path in paths.items()}
@@ -81,9 +82,19 @@ def commands():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         answers = dict(zip(calls, pool.map(answer, calls.values(), [option for _, option in calls]), strict=True))
     return {
-        name: {"path": paths[name], "target": targets[name], "answer": answers.get((targets[name], option), "")}
+        name: {
+            "path": paths[name],
+            "target": targets[name],
+            "answer": answers.get((targets[name], option), ""),
+            "inode": os.stat(paths[name]).st_ino if paths[name] else 0,
+        }
         for name, option in asked.items()
     }
+
+
+def ld_version():
+    """Return the series with the flavour's letter, as the names of program and library have it: `3.13t`."""
+    return sysconfig.get_config_var("LDVERSION")
 
 
 def answer(path, option):
@@ -232,6 +243,38 @@ print(json.dumps(failed))
             except (RuntimeError, ValueError) as error:
                 failed[name] = str(error)
     return {"found": names, "failed": failed}
+
+
+def lock():
+    """Tell, of a free-threaded Python, whether the global lock is off when all is imported, and threads run beside.
+
+    Each of two threads waits in a loop for the other one's step. A global lock that is asked for once
+    in an hour would let the first one wait until it gives up.
+    """
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return {}
+    return python_json(
+        "import importlib, os, sys, sysconfig, threading, time\n"
+        "folder = os.path.join(sysconfig.get_paths()['stdlib'], 'lib-dynload')\n"
+        "names = sorted({name.split('.')[0] for name in os.listdir(folder) if name.endswith('.so')})\n"
+        "for name in names:\n"
+        "    importlib.import_module(name)\n"
+        "sys.setswitchinterval(3600)\n"
+        "steps, end = [0, 0], time.monotonic() + 20\n"
+        "def walk(mine, other):\n"
+        "    for step in range(1, 101):\n"
+        "        steps[mine] = step\n"
+        "        while steps[other] < step and time.monotonic() < end:\n"
+        "            pass\n"
+        "        if steps[other] < step:\n"
+        "            return\n"
+        "threads = [threading.Thread(target=walk, args=pair) for pair in ((0, 1), (1, 0))]\n"
+        "for thread in threads:\n"
+        "    thread.start()\n"
+        "for thread in threads:\n"
+        "    thread.join()\n"
+        "print(json.dumps({'modules': len(names), 'gil': sys._is_gil_enabled(), 'steps': steps}))"
+    )
 
 
 def tk():
@@ -505,7 +548,7 @@ def spawn(args):
 
 
 # In processes of their own, some of which may crash; and within this one.
-APART = (commands, modules, pinned, compiled, thread_stack)
+APART = (commands, modules, pinned, compiled, thread_stack, lock)
 HERE = (
     interpreter, compilers, packages, bytecode, foreign_certificates, tk, sqlite, tls, zones, text, services, system,
     recorded, programs, present, granted,

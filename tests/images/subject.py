@@ -227,6 +227,7 @@ def _installs(case: Case) -> dict[str, Any]:
     """Return what whoever installs packages has to know; of the index, it is the address that may hold credentials."""
     return {
         "builds": case.image.variant == "full",
+        "freethreaded": case.image.flavour == "freethreaded" and not expect.distroless(case.image),
         "index": index.configured(network.pip_list()).urls[0],
         "pip": not expect.distroless(case.image),
         "shell": case.image.variant == "distroless-debug",

@@ -27,6 +27,32 @@ def test_flavour(expect, image, facts):
     expect("implementation", "cpython", found["implementation"])
     expect("built without the global lock", free, found["freethreaded"])
     expect("global lock in use", not free, found["gil"])
+    expect("shared library", known.library(image), found["library"])
+    named = [path.rpartition("/")[2] for path, *_ in facts["tree"]["elf"] if re.search(r"/libpython3\.\d", path)]
+    expect("shared library in the image", [known.library(image)], named)
+
+
+@pytest.mark.flavour("freethreaded")
+def test_lock_stays_off(expect, facts):
+    """The global lock stays off when every extension module is imported, and threads do not wait for each other."""
+    found = facts["lock"]
+    expect("global lock in use after all imports", False, found["gil"])
+    expect("extension modules were imported", True, found["modules"] > 40 or found["modules"])
+    expect("steps of two threads that wait for each other without a pause", [100, 100], found["steps"])
+
+
+@pytest.mark.variant("full", "slim")
+@pytest.mark.flavour("freethreaded")
+def test_pip_installs_wheel_of_flavour(expect, image, installs):
+    """`pip install` takes a compiled wheel that is for this ABI alone, and importing it leaves the global lock off."""
+    found = installs["compiled_wheel"]
+    expect("tags of the wheel", [known.wheel_tag(image)], found["tags"])
+    expect(
+        "file of the compiled module",
+        (known.site(image), ".so"),
+        (found["file"][: len(known.site(image))], found["file"][-3:]),
+    )
+    expect("global lock in use after its import", False, found["gil"])
 
 
 def test_configuration(expect, image, facts, config):
@@ -51,6 +77,8 @@ def test_commands(expect, image, facts):
     """`python`, `pip`, `pydoc`, `idle` and `python-config` lead to this Python, or nowhere in distroless images."""
     found = facts["commands"]
     expect("where commands lead", known.commands(image), {name: told["target"] for name, told in found.items()})
+    flavoured = known.library(image).removeprefix("lib").removesuffix(".so.1.0")
+    expect(f"`python3` is `{flavoured}`", found[flavoured]["inode"], found["python3"]["inode"])
 
 
 def test_commands_answer(expect, image, facts):

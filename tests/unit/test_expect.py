@@ -49,6 +49,18 @@ def test_tk_is_for_full_images(images):
     assert "tkinter" not in expect.modules(images["3.13.5-slim-trixie"])
 
 
+def test_names_have_the_letter_of_the_flavour(tmp_path):
+    """A free-threaded Python's library, wheels and folder of packages are none of the other flavour's."""
+    images = expand(tmp_path, family(releases=[release("3.14.1", flavours=["default", "freethreaded"])])).images
+    plain, free = images[0], images[-1]
+    told = [(expect.library(one), expect.wheel_tag(one), expect.site(one)) for one in (plain, free)]
+    assert told == [
+        ("libpython3.14.so.1.0", "cp314-cp314", "/usr/local/lib/python3.14/site-packages/"),
+        ("libpython3.14t.so.1.0", "cp314-cp314t", "/usr/local/lib/python3.14t/site-packages/"),
+    ]
+    assert "python3.14t" in expect.commands(free)
+
+
 def test_quick_builds_are_not_optimised(images):
     """The options of configure tell a quick build from a published one."""
     image = images["3.13.5-slim-trixie"]
