@@ -96,7 +96,7 @@ def test_packages(session: nox.Session) -> None:
 
 @nox.session(name="test-platforms", default=False)
 def test_platforms(session: nox.Session) -> None:
-    """Bring emulation, and run a base of another platform; on an empty cache, it takes minutes."""
+    """Bring emulation, cross compile a Python, and run all tests of the image; a quarter of an hour at first."""
     _install(session)
     _python(session, "-m", "pytest", "tests/platforms", *session.posargs)
 

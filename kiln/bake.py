@@ -39,6 +39,10 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The artifact's digest, 64 hex digits."""
     revision: str = ""
     """The commit of the Dockerfile, or empty outside a git checkout."""
+    toolchain: str = ""
+    """For a cross compile: the same system for the platform that compiles, as a bake context."""
+    toolchain_digest: str = ""
+    """`sha256:...` of that system's manifest or index."""
     tools: str = ""
     """For Windows: the Linux system that unpacks the installer, as a bake context."""
     tools_digest: str = ""
@@ -61,6 +65,8 @@ class Build(Struct, frozen=True, kw_only=True):
     quick: bool = False
     compression: Compression | None = None
     """How all layers are compressed, the base's too; without it, as BuildKit does and the base has them."""
+    profile_guided: bool = True
+    """Whether it would be, were it not quick."""
     on: tuple["Build", ...] = ()
     """For a package: the Python image that it is built on, and the one that it is installed in."""
     context: str = ""
@@ -87,7 +93,8 @@ class Build(Struct, frozen=True, kw_only=True):
     def compile_target(self) -> str:
         """Return the bake target of the compile stage, which images of one compile key share."""
         source = self.inputs.source_sha256[:12]
-        return f"{self.shared_stage}-{self.compile_key}-{source}{'-quick' if self.quick else ''}"
+        kind = f"cross-{self.shared_stage}" if self.inputs.toolchain_digest else self.shared_stage
+        return f"{kind}-{self.compile_key}-{source}{'-quick' if self.quick else ''}"
 
     @property
     def digest(self) -> str:
@@ -103,6 +110,8 @@ class Build(Struct, frozen=True, kw_only=True):
             facts.append(self.inputs.tools_digest)
         if self.compression:
             facts.append(msgspec.to_builtins(self.compression))
+        if self.inputs.toolchain_digest:
+            facts.append(self.inputs.toolchain_digest)
         if self.on:
             mine = self.image.installed.version if self.image.installed else ""
             facts += [mine, self.context_digest, [one.digest for one in self.on]]
@@ -187,10 +196,11 @@ def _common(build: Build, folder: Path, secrets: Mapping[str, str]) -> dict[str,
         "PYTHON_SHA256": build.inputs.source_sha256,
         "SOURCE_DATE_EPOCH": str(epoch(build.image.release)),
     }
-    contexts = {"base": build.inputs.base, "source": build.inputs.source}
+    inputs = build.inputs
+    contexts = {"base": inputs.base, "source": inputs.source, "toolchain": inputs.toolchain, "tools": inputs.tools}
     return {
         "context": str(dockerfile_folder(build, folder)),
-        "contexts": contexts | ({"tools": build.inputs.tools} if build.inputs.tools else {}),
+        "contexts": {name: context for name, context in contexts.items() if context},
         "args": {**arguments, "QUICK": "1"} if build.quick else arguments,
         **_always(build, secrets),
     }
@@ -245,4 +255,6 @@ def _labels(build: Build) -> dict[str, str]:
     if build.quick:
         # Whoever meets the image must be able to tell that it is a slow one.
         labels["io.kiln.quick"] = "true"
+    elif not build.profile_guided:
+        labels["io.kiln.profile-guided"] = "false"
     return labels

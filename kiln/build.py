@@ -226,6 +226,7 @@ class _Runner:
             id=build.image.id, platform=build.platform, repository=build.repository,
             reference=reference, digest=image.digest, size=image.size, inputs=build.digest,
             base=one.base, source=one.source, quick=build.quick,
+            toolchain=build.inputs.toolchain_digest, profile_guided=build.profile_guided,
             built=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             seconds=round(time.monotonic() - self._began[build.name], 1),
         )  # fmt: skip

@@ -66,9 +66,9 @@ class Engine:
         client = "docker" if shutil.which("docker") else str(self.client)
         return f"DOCKER_HOST={host} {client}" if host else client
 
-    @cached_property
+    @property
     def platforms(self) -> list[str]:
-        """Return what the builder in use can run, native first: `linux/amd64`."""
+        """Return what the builder in use can run now, native first: `linux/amd64`."""
         text = process.run(self.buildx("inspect"), env=self.env)
         return builder_platforms(text)
 

@@ -1,12 +1,13 @@
 """Platforms beside the engine's own: which node of a builder gets them, and whether it runs them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from kiln import emulation, process
-from kiln.engine import Engine
+from kiln import emulation, process, stages
+from kiln.engine import Engine, native_platform
 from kiln.errors import EngineError
+from kiln.model import Target
 
 # What a machine of one platform runs of another without an emulator.
 _ALIKE = {"linux/amd64": ("linux/386",), "linux/arm64": ("linux/arm/v7", "linux/arm/v6", "linux/arm/v5")}
@@ -48,6 +49,32 @@ def node_for(found: Iterable[Node], platform: str) -> Node | None:
     """Return the node that buildx gives a platform to: one that was made for it, else the first that runs it."""
     able = [node for node in found if platform in node.platforms]
     return next((node for node in able if platform in node.chosen), able[0] if able else None)
+
+
+def toolchain(target: Target, platform: str, found: Sequence[Node]) -> str:
+    """Return the platform that compiles for another one; empty where it compiles itself, natively or emulated."""
+    # Without an emulator yet, the first node is the one that gets it.
+    node = node_for(found, platform) or next(iter(found), None)
+    if node is None or node.native(platform):
+        return ""
+    own = node.platforms[0]
+    return own if stages.crossable(target, platform, own) else ""
+
+
+def how(target: Target, platform: str, found: Sequence[Node]) -> str:
+    """Return how a target is compiled for a platform: `native`, `cross` or `emulated`."""
+    node = node_for(found, platform)
+    if node is not None and node.native(platform):
+        return "native"
+    return "cross" if toolchain(target, platform, found) else "emulated"
+
+
+def known(engine: Engine | None) -> list[Node]:
+    """Return the nodes of the builder in use; where there is no engine, the one that would be brought."""
+    if engine:
+        return inspect(engine)
+    own = native_platform()
+    return [Node(name="private", platforms=(own,))]
 
 
 def inspect(engine: Engine, builder: str = "") -> list[Node]:

@@ -1,13 +1,16 @@
 """The matrix as a list: what `invoke matrix` prints, for people and for machines."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kiln import bases, render, sources, stages
+from kiln import bases, foreign, render, sources, stages
 from kiln import engine as engines
+from kiln.foreign import Node
 from kiln.image import Image
 from kiln.matrix import Matrix
+
+_CROSS = "+"
 
 
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
@@ -15,6 +18,7 @@ def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[d
     engine = engines.seen()
     origins: dict[tuple[str, bool], str | None] = {}
     found: dict[tuple[str, str], str | None] = {}
+    nodes = foreign.known(engine)
     listed = []
     for image in images:
         source = image.release.version, image.target.distribution == "windows"
@@ -33,13 +37,23 @@ def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[d
                 "dockerfile": f"{render.FOLDER}/{image.folder}/Dockerfile",
                 "tags": {"specific": list(image.tags.specific), "shared": list(image.tags.shared)},
                 "platforms": list(image.platforms),
-                "compile_keys": {p: render.compile_key(image, p, matrix.catalog) or None for p in image.platforms},
+                "compiled": {p: foreign.how(image.target, p, nodes) for p in image.platforms},
+                "compile_keys": {p: _key(image, p, matrix, nodes) for p in image.platforms},
+                "profile_guided": {
+                    p: render.profile_guided(matrix.catalog, cross=bool(foreign.toolchain(image.target, p, nodes)))
+                    for p in image.platforms
+                },
                 "pinned": not stages.lack(image),
                 "sources": origins[source],
                 "bases": {p: found[image.target_name, p] for p in image.platforms},
             }
         )
     return listed
+
+
+def _key(image: Image, platform: str, matrix: Matrix, nodes: Sequence[Node]) -> str | None:
+    cross = bool(foreign.toolchain(image.target, platform, nodes))
+    return render.compile_key(image, platform, matrix.catalog, cross=cross) or None
 
 
 def table(listed: list[dict[str, Any]]) -> str:
@@ -51,7 +65,7 @@ def table(listed: list[dict[str, Any]]) -> str:
             (
                 row["id"],
                 next(iter(row["compile_keys"].values())) or "-",
-                ",".join(_here(p, row["bases"][p]) for p in row["platforms"]),
+                ",".join(_here(p, row) for p in row["platforms"]),
                 ("yes" if row["sources"] else "no") if row["pinned"] else "no source is pinned",
                 "yes" if any(row["bases"].values()) else "no",
                 " ".join(tags),
@@ -61,10 +75,14 @@ def table(listed: list[dict[str, Any]]) -> str:
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     buildable = sum(bool(row["sources"] and any(row["bases"].values())) for row in listed)
     legend = f"{len(listed)} images, {buildable} of them can be built from here; (platform): its base cannot be had"
+    crossed = [(row, p) for row in listed for p in row["platforms"] if row["compiled"][p] == "cross"]
+    if crossed:
+        unguided = any(not row["profile_guided"][p] for row, p in crossed)
+        legend += f"; {_CROSS}: cross compiled{', not profile-guided' if unguided else ''}"
     return "\n".join([*text, legend])
 
 
-def _here(platform: str, base: str | None) -> str:
-    """Return a platform, in brackets where its base cannot be had from here."""
-    name = platform.removeprefix("linux/")
-    return name if base else f"({name})"
+def _here(platform: str, row: dict[str, Any]) -> str:
+    """Return a platform, in brackets where its base cannot be had from here, with a mark where it is cross compiled."""
+    name = platform.removeprefix("linux/") + (_CROSS if row["compiled"][platform] == "cross" else "")
+    return name if row["bases"][platform] else f"({name})"

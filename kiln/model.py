@@ -240,6 +240,8 @@ class Interpreter(Entry, frozen=True):
     """Whether profilers can walk the stack in production, for some speed; true if not given."""
     training: Training | UnsetType = UNSET
     """What profile-guided optimisation learns from; CPython's own selection of its tests if not given."""
+    emulated: Training | UnsetType = UNSET
+    """The same for cross compiles, whose training runs under emulation; not profile-guided if not given."""
 
 
 class Catalog(Entry, frozen=True):

@@ -1,6 +1,8 @@
 """`invoke build` from end to end: choose, say what and why, build, push, sum up."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
+
+from msgspec import structs
 
 from kiln import build as building
 from kiln import engine as engines
@@ -21,7 +23,7 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
     engine = engines.seen()
     native = engine.platform if engine else engines.native_platform()
     resolved, failed = [], {}
-    for one in _wanted(matrix, globs, platforms, engine, options):
+    for one in _placed(_wanted(matrix, globs, platforms, engine, options), engine, options):
         try:
             resolved.append(plan.foresee(one, matrix, options, engine))
         except SelectionError as error:
@@ -46,9 +48,8 @@ def build(  # noqa: PLR0913 - what the command line gives
     engine = found or engines.start()
     _check(engine, options)
     cannot = foreign.ready(dict.fromkeys(one.platform for one in wanted), engine, options.builder)
-    resolved, failed = plan.resolve_all(
-        [one for one in wanted if one.platform not in cannot], matrix, engine, options
-    )  # fmt: skip
+    possible = _placed([one for one in wanted if one.platform not in cannot], engine, options)
+    resolved, failed = plan.resolve_all(possible, matrix, engine, options)
     failed |= {one.name: cannot[one.platform] for one in wanted if one.platform in cannot}
     if resolved:
         say(_table(resolved))
@@ -90,6 +91,18 @@ def _wanted(
     return [Wanted(image=image, platform=native)]
 
 
+def _placed(wanted: Iterable[Wanted], engine: Engine | None, options: Options) -> list[Wanted]:
+    """Return builds with the platform that compiles for each, where it is another one than its own."""
+    native = engine.platform if engine else engines.native_platform()
+    builds = list(wanted)
+    if all(one.platform == native for one in builds):
+        return builds
+    nodes = foreign.inspect(engine, options.builder) if engine else foreign.known(None)
+    return [
+        structs.replace(one, toolchain=foreign.toolchain(one.image.target, one.platform, nodes)) for one in builds
+    ]  # fmt: skip
+
+
 def _table(resolved: Sequence[Resolved]) -> str:
     """Return the plan: each build with its compile, its base and its sources."""
     keys = {one.build.compile_target for one in resolved}
@@ -123,7 +136,8 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
 def _how_to_run(outcomes: Sequence[Outcome], engine: Engine) -> list[str]:
     """Return what to type next, for the first image that was built."""
     built = [one.record for one in outcomes if one.record is not None]
-    record = next((one for one in built if one.platform in engine.platforms), None)
+    able = engine.platforms if built else []
+    record = next((one for one in built if one.platform in able), None)
     if record is None:
         return []
     prefix = engine.shell

@@ -50,9 +50,12 @@ def releases(images: Iterable[Image]) -> list[Release]:
     return [stages.made_from(image) for image in found.values() if not stages.lack(image)]
 
 
-def gather(image: Image, platform: str, catalog: Catalog, engine: Engine, folder: Path | None) -> Parts:
+def gather(  # noqa: PLR0913 - each is a choice of its own
+    image: Image, platform: str, catalog: Catalog, engine: Engine, folder: Path | None, *, toolchain: str = ""
+) -> Parts:  # fmt: skip
     """Return the parts of a build, fetched or made now; `folder` is one of tarballs.
 
+    `toolchain` is the platform that compiles, where it is another one.
     Raises KilnError where one of them cannot be had.
     """
     source = sources.fetch(made_from(image), catalog.sources, folder=folder)
@@ -61,13 +64,18 @@ def gather(image: Image, platform: str, catalog: Catalog, engine: Engine, folder
         base=base.context, base_digest=base.digest, base_created=base.created, os_version=base.os_version,
         source=str(source.path.parent), source_sha256=source.artifact.sha256,
     )  # fmt: skip
+    if toolchain:
+        compiler = bases.resolve(image.target, toolchain, engine=engine)
+        inputs = structs.replace(inputs, toolchain=compiler.context, toolchain_digest=compiler.digest)
     if image.target.distribution == "windows":
         tools = bases.resolve(stages.tools(image, catalog)[1], engine.platform, engine=engine)
         inputs = structs.replace(inputs, tools=tools.context, tools_digest=tools.digest)
     return Parts(inputs=inputs, base=base.origin, source=source.origin)
 
 
-def foresee(image: Image, platform: str, catalog: Catalog, engine: Engine | None, folder: Path | None) -> Parts:
+def foresee(  # noqa: PLR0913 - as `gather`
+    image: Image, platform: str, catalog: Catalog, engine: Engine | None, folder: Path | None, *, toolchain: str = ""
+) -> Parts:  # fmt: skip
     """Return the parts as `gather` would, without fetching or making anything.
 
     What is not here yet is named in words. Raises KilnError where it cannot be had.
@@ -86,6 +94,10 @@ def foresee(image: Image, platform: str, catalog: Catalog, engine: Engine | None
         source=str(stored.path.parent) if stored else f"({source})",
         source_sha256=(stored.artifact if stored else release.artifacts[0]).sha256,
     )
+    if toolchain:
+        there = bases.at_hand(image.target, toolchain)
+        context, digest = (there.context, there.digest) if there else ("(like the base)", LATER)
+        inputs = structs.replace(inputs, toolchain=context, toolchain_digest=digest)
     if image.target.distribution == "windows":
         tools = _tools(image, stages.tools(image, catalog)[1], engine)
         inputs = structs.replace(inputs, tools=tools.context, tools_digest=tools.digest)

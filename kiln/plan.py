@@ -22,6 +22,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     image: Image
     platform: str
+    toolchain: str = ""
+    """The platform that compiles, where it is another one."""
 
     @property
     def name(self) -> str:
@@ -117,7 +119,9 @@ def resolve(wanted: Wanted, matrix: Matrix, engine: Engine, options: Options) ->
 
     Raises KilnError where one of them cannot be had.
     """
-    found = parts.gather(wanted.image, wanted.platform, matrix.catalog, engine, options.sources)
+    found = parts.gather(
+        wanted.image, wanted.platform, matrix.catalog, engine, options.sources, toolchain=wanted.toolchain
+    )  # fmt: skip
     return _resolved(wanted, matrix, found, options)
 
 
@@ -126,7 +130,9 @@ def foresee(wanted: Wanted, matrix: Matrix, options: Options, engine: Engine | N
 
     What is not here yet is named in words. Raises KilnError where it cannot be had.
     """
-    found = parts.foresee(wanted.image, wanted.platform, matrix.catalog, engine, options.sources)
+    found = parts.foresee(
+        wanted.image, wanted.platform, matrix.catalog, engine, options.sources, toolchain=wanted.toolchain
+    )  # fmt: skip
     return _resolved(wanted, matrix, found, options)
 
 
@@ -137,15 +143,22 @@ def _resolved(wanted: Wanted, matrix: Matrix, found: Parts, options: Options) ->
 
 
 def expected(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -> Build:
-    """Return the build of an image with given inputs; its Dockerfile and the commit of it are those of now."""
-    dockerfile = render.dockerfile(wanted.image, matrix.catalog)
+    """Return the build of an image with given inputs; its Dockerfile and the commit of it are those of now.
+
+    A cross compile's Dockerfile is not committed; what it is rendered from has changed with the one that is.
+    """
+    committed = dockerfile = render.dockerfile(wanted.image, matrix.catalog)
     if wanted.image.installed:
         return _package(wanted, matrix, inputs, options, dockerfile)
+    cross = bool(inputs.toolchain_digest)
+    if cross:
+        dockerfile = render.dockerfile(wanted.image, matrix.catalog, wanted.platform)
     return Build(
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
         quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
-        inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
-        compile_key=render.compile_key(wanted.image, wanted.platform, matrix.catalog),
+        inputs=structs.replace(inputs, revision=revision(wanted.image, committed)),
+        compile_key=render.compile_key(wanted.image, wanted.platform, matrix.catalog, cross=cross),
+        profile_guided=render.profile_guided(matrix.catalog, cross=cross),
     )  # fmt: skip
 
 
@@ -163,7 +176,8 @@ def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, d
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
         quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
         inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
-        compile_key=on[0].compile_key, on=tuple(on), context=str(packages.folder(wanted.image)),
+        compile_key=on[0].compile_key, profile_guided=on[0].profile_guided, on=tuple(on),
+        context=str(packages.folder(wanted.image)),
         context_digest=packages.context_digest(wanted.image, lock.read(wanted.image)),
     )  # fmt: skip
 

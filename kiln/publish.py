@@ -102,6 +102,8 @@ def caveat(image: Image, pushed: Iterable[Record]) -> str:
     lacking = [platform for platform in image.platforms if platform not in {record.platform for record in found}]
     notes = [f"without {', '.join(lacking)}, which the matrix offers"] if lacking else []
     notes += ["not optimised (--quick)"] if any(record.quick for record in found) else []
+    plain = [record.platform for record in found if not (record.quick or record.profile_guided)]
+    notes += [f"not profile-guided on {', '.join(plain)}"] if plain else []
     return f" ({'; '.join(notes)})" if notes else ""
 
 

@@ -32,6 +32,10 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str
     """Where the sources came from."""
     quick: bool
+    toolchain: str = ""
+    """For a cross compile: `sha256:...` of the system that compiled."""
+    profile_guided: bool = True
+    """Whether it would be, were it not quick."""
     built: str
     """When, in UTC: `2026-11-21T00:48:00Z`."""
     seconds: float

@@ -19,8 +19,8 @@ from kiln.model import DISTROLESS, Catalog
 FOLDER = "dockerfiles"
 
 
-def dockerfile(image: Image, catalog: Catalog) -> str:
-    """Return the text of an image's Dockerfile.
+def dockerfile(image: Image, catalog: Catalog, cross: str = "") -> str:
+    """Return the text of an image's Dockerfile; `cross` is its platform where another one compiles.
 
     Raises RenderError where a template is broken, or nothing is pinned that the image could be made from.
     """
@@ -28,7 +28,7 @@ def dockerfile(image: Image, catalog: Catalog) -> str:
         return _render("package.j2", _package_facts(image, catalog), image.id)
     if reason := stages.lack(image):
         raise RenderError(reason)
-    return _render(_template(image), _facts(image, catalog), image.id)
+    return _render(_template(image), _facts(image, catalog, cross), image.id)
 
 
 def _template(image: Image) -> str:
@@ -38,7 +38,7 @@ def _template(image: Image) -> str:
     return "distroless.j2" if image.variant in DISTROLESS else "Dockerfile.j2"
 
 
-def compile_key(image: Image, platform: str, catalog: Catalog) -> str:
+def compile_key(image: Image, platform: str, catalog: Catalog, *, cross: bool = False) -> str:
     """Return what decides the bytes of the compiled interpreter, as 12 hex digits.
 
     Images that share it have a byte-identical compile stage, so that one compile serves them all; what
@@ -47,8 +47,13 @@ def compile_key(image: Image, platform: str, catalog: Catalog) -> str:
     if stages.lack(image):
         return ""
     windows = image.target.distribution == "windows"
-    facts = stages.unpacked(image) if windows else stages.compiled(image, catalog.interpreter)
+    facts = stages.unpacked(image) if windows else stages.compiled(image, catalog.interpreter, platform * cross)
     return hashlib.sha256(f"{platform}\n{_stages(facts)}".encode()).hexdigest()[:12]
+
+
+def profile_guided(catalog: Catalog, *, cross: bool) -> bool:
+    """Tell whether builds that are not quick are profile-guided: cross compiles where there is training for them."""
+    return not cross or bool(catalog.interpreter and catalog.interpreter.emulated)
 
 
 def files(matrix: Matrix) -> dict[str, str]:
@@ -129,12 +134,12 @@ def _render(template: str, facts: Mapping[str, object], name: str) -> str:
         raise RenderError(f"{where}{f':{line}' if line else ''}: {error} ({name}); correct the template") from error
 
 
-def _facts(image: Image, catalog: Catalog) -> dict[str, object]:
+def _facts(image: Image, catalog: Catalog, cross: str) -> dict[str, object]:
     """Return what the templates know of an image."""
     release, target = image.release, image.target
     extra = target.packages.full if image.variant == "full" else []
     windows = target.distribution == "windows"
-    shared = stages.unpacked(image, catalog) if windows else stages.compiled(image, catalog.interpreter)
+    shared = stages.unpacked(image, catalog) if windows else stages.compiled(image, catalog.interpreter, cross)
     return {
         "description": catalog.variants[image.variant].description,
         "distribution_family": stages.FAMILIES[target.distribution],

@@ -1,9 +1,11 @@
 """What the templates know of the stages that images share: the compile, or Windows' unpacked installer."""
 
 import datetime
+from collections.abc import Iterable
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from kiln import emulation
 from kiln.errors import RenderError
 from kiln.image import Image
 from kiln.model import Artifact, BaseImage, Catalog, Interpreter, Release, Target
@@ -12,18 +14,36 @@ FAMILIES = {"debian": "debian", "ubuntu": "debian", "alpine": "alpine", "windows
 """By distribution, the templates that install packages; Windows images are unpacked on Debian."""
 
 
+_TRIPLETS = {"linux/amd64": "x86_64-linux-gnu", "linux/arm64": "aarch64-linux-gnu"}
+
+
+class Cross(Struct, frozen=True, kw_only=True):
+    """What compiles on one platform for another, with Debian's packages."""
+
+    architecture: str
+    """Debian's name of the platform that is compiled for."""
+    triplet: str
+    """GNU's name of it: `aarch64-linux-gnu`."""
+    build_packages: tuple[str, ...]
+    """What a Python for the machine that builds is compiled with."""
+
+
 class Compile(Struct, frozen=True, kw_only=True):
     """What the templates know of the stages that the variants of a release share, and nothing else."""
 
     artifact: Artifact
     base: str
     compile_packages: tuple[str, ...]
+    cross: Cross | None
+    """None where the compile runs on the image's own platform."""
     configure: tuple[str, ...]
     distribution_family: str
     epoch: int
     frame_pointers: bool
     letter: str
     pins: tuple[str, ...]
+    profile_guided: bool
+    """Whether a build that is not quick is optimised for what training has shown."""
     series: str
     target: str
     training: tuple[str, ...]
@@ -48,26 +68,55 @@ class Unpack(Struct, frozen=True, kw_only=True):
     url: str
 
 
-def compiled(image: Image, interpreter: Interpreter | UnsetType = UNSET) -> Compile:
-    """Return what the templates know of an image's compile."""
+def crossable(target: Target, platform: str, own: str) -> bool:
+    """Tell whether a target is compiled for a platform on another one: on Debian, between those that were tried."""
+    return target.distribution == "debian" and platform != own and {platform, own} <= _TRIPLETS.keys()
+
+
+def compiled(image: Image, interpreter: Interpreter | UnsetType = UNSET, cross: str = "") -> Compile:
+    """Return what the templates know of an image's compile; `cross` is the platform, where it runs on another one."""
     release, wanted = image.release, interpreter or Interpreter()
     artifact = release.artifacts[0]
+    packages = tuple(image.target.packages.compile)
+    training = wanted.emulated if cross else wanted.training
     return Compile(
         artifact=artifact,
         base=reference(image.target.base),
-        compile_packages=tuple(image.target.packages.compile),
+        compile_packages=_foreign_packages(packages, cross) if cross else packages,
+        cross=_cross(packages, cross) if cross else None,
         configure=configure(image),
         distribution_family=FAMILIES[image.target.distribution],
         epoch=epoch(release),
         frame_pointers=wanted.frame_pointers is not False,
         letter="t" if image.flavour == "freethreaded" else "",
         pins=pins(release),
+        profile_guided=not cross or bool(training),
         series=release.series,
         target=image.target_name,
-        training=tuple(wanted.training.tests) if wanted.training else (),
+        training=tuple(training.tests) if training else (),
         untrained=tuple(sorted(image.target.training.skip.items())) if image.target.training else (),
         url=release.url(artifact),
     )
+
+
+def _cross(packages: Iterable[str], platform: str) -> Cross:
+    needed = {"libc6-dev", "zlib1g-dev"}
+    return Cross(
+        architecture=emulation.ARCHITECTURES[platform], triplet=_TRIPLETS[platform],
+        build_packages=tuple(name for name in packages if not _library(name) or name in needed),
+    )  # fmt: skip
+
+
+def _foreign_packages(packages: Iterable[str], platform: str) -> tuple[str, ...]:
+    """Return the same packages for a cross compile: programs of this machine's platform, libraries of the other's."""
+    architecture, triplet = emulation.ARCHITECTURES[platform], _TRIPLETS[platform]
+    named = {name: f"{name}:{architecture}" for name in packages if _library(name)}
+    compiler = f"gcc-{triplet.replace('_', '-')}"
+    return tuple(sorted(named.get(name, compiler if name == "gcc" else name) for name in packages))
+
+
+def _library(package: str) -> bool:
+    return package.endswith("-dev") and package != "dpkg-dev"
 
 
 def unpacked(image: Image, catalog: Catalog | None = None) -> Unpack:

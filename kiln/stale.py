@@ -200,7 +200,13 @@ def _other_inputs(subject: Subject, matrix: Matrix) -> list[str]:
     image, record = subject.image, subject.record
     wanted = Wanted(image=image, platform=record.platform)
     for artifact in image.release.artifacts:
-        inputs = Inputs(base="", base_digest=subject.contents.base, source="", source_sha256=artifact.sha256)
+        inputs = Inputs(
+            base="",
+            base_digest=subject.contents.base,
+            source="",
+            source_sha256=artifact.sha256,
+            toolchain_digest=record.toolchain,
+        )
         if plan.expected(wanted, matrix, inputs, Options(quick=record.quick)).digest == record.inputs:
             return []
     return ["its Dockerfile, the commit of it, or another input is not what it was built from"]

@@ -99,6 +99,7 @@ SECRETS = (
 BUILD_LABELS = frozenset({
     "org.opencontainers.image.base.digest",
     "org.opencontainers.image.revision",
+    "io.kiln.profile-guided",
     "io.kiln.quick",
 })  # fmt: skip
 
@@ -221,9 +222,10 @@ def _series(image: Image) -> str:
     return f"{image.release.series}{'t' if image.flavour == 'freethreaded' else ''}"
 
 
-def configure(image: Image, *, quick: bool) -> set[str]:
+def configure(image: Image, *, quick: bool, guided: bool = True) -> set[str]:
     """Return the options that an image's Python was configured with."""
-    return {*stages.configure(image), *([] if quick else ["--enable-optimizations", "--with-lto"])}
+    optimised = ["--with-lto", *(["--enable-optimizations"] if guided else [])]
+    return {*stages.configure(image), *([] if quick else optimised)}
 
 
 def labels(image: Image, catalog: Catalog) -> dict[str, str]:

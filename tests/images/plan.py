@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from kiln import catalog, matrix, records
+from kiln import catalog, foreign, matrix, records
 from kiln.engine import Engine
 from kiln.errors import SelectionError
 from kiln.matrix import Matrix
@@ -105,11 +105,13 @@ def meant(definition, case: Case) -> bool:
 
 
 def runnable(chosen: list[Case], engine: Engine) -> list[Case]:
-    """Return the cases whose platform this engine can run, and say which it cannot."""
+    """Return the cases whose platform this engine can run, under emulation if need be, and say which it cannot."""
+    foreign.ready(dict.fromkeys(case.platform for case in chosen), engine)
+    able = engine.platforms
     for case in chosen:
-        if case.platform not in engine.platforms:
+        if case.platform not in able:
             say(f"{case.id}: not tested, this engine cannot run {case.platform}; see `invoke doctor`")
-    found = [case for case in chosen if case.platform in engine.platforms]
+    found = [case for case in chosen if case.platform in able]
     if not found:
         raise SelectionError("no chosen image can run on this engine; `invoke doctor` says what is missing")
     return found

@@ -57,10 +57,11 @@ def test_pip_installs_wheel_of_flavour(expect, image, installs):
 
 def test_configuration(expect, image, facts, config):
     """The interpreter was configured as the matrix says, with optimisations unless its label says otherwise."""
-    quick = (config.get("Labels") or {}).get("io.kiln.quick") == "true"
+    labels = config.get("Labels") or {}
+    quick, guided = labels.get("io.kiln.quick") == "true", labels.get("io.kiln.profile-guided") != "false"
     options = set(re.findall(r"'([^']*)'|(\S+)", facts["interpreter"]["configure"]))
     given = {quoted or plain for quoted, plain in options}
-    wanted = known.configure(image, quick=quick)
+    wanted = known.configure(image, quick=quick, guided=guided)
     expect("options of configure", sorted(wanted), sorted(given & (wanted | {"--enable-optimizations", "--with-lto"})))
 
 
@@ -306,6 +307,8 @@ def test_labels(expect, case, config, record):
     expect("base digest is a digest", True, bool(re.fullmatch("sha256:[0-9a-f]{64}", base)) or base)
     if record:
         expect("label of a quick build", record.quick, found.get("io.kiln.quick") == "true")
+        plain = not record.quick and not record.profile_guided
+        expect("label of one that is not profile-guided", plain, found.get("io.kiln.profile-guided") == "false")
     revision = found.get("org.opencontainers.image.revision", "0" * 40)
     expect("revision is a commit", True, bool(re.fullmatch("[0-9a-f]{40,64}(-dirty)?", revision)) or revision)
 

@@ -1,8 +1,12 @@
 """Nodes are read from what `buildx inspect` prints, and each platform goes to one of them."""
 
+import msgspec
 import pytest
 
-from kiln import foreign
+from kiln import catalog, foreign, matrix
+from tests.unit.fixtures import ROOT
+
+TARGETS = matrix.expand(catalog.load(ROOT / "versions.json")).catalog.targets
 
 # The engine's own builder, by buildx 0.13.
 ONE = """\
@@ -88,3 +92,36 @@ def test_a_node_that_is_down_gets_nothing():
     found = two(second="", status="inactive")
     assert [node.name for node in found] == ["elated_tesla0"]
     assert foreign.node_for(found, "linux/arm64") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "expected"),
+    [
+        (ONE.format(emulated=", linux/arm64"), "trixie", ("cross", "linux/amd64")),
+        (ONE.format(emulated=""), "bookworm", ("cross", "linux/amd64")),
+        (ONE.format(emulated=", linux/arm64"), "noble", ("emulated", "")),
+        (ONE.format(emulated=", linux/arm64"), "alpine3.24", ("emulated", "")),
+        (TWO.format(emulated=", linux/arm64", second=ARM, status="running"), "trixie", ("native", "")),
+        (TWO.format(emulated=", linux/arm64", second="", status="inactive"), "trixie", ("cross", "linux/amd64")),
+    ],
+    ids=["emulating node", "not yet emulating", "Ubuntu", "Alpine", "node of its own", "node of its own is down"],
+)
+def test_debian_is_cross_compiled_where_no_node_is_native(text, target, expected):
+    """An engine's own compiler is faster than an emulated one; a machine of that platform is as fast, and tests too."""
+    found = foreign.nodes(text)
+    told = [getattr(foreign, name)(TARGETS[target], "linux/arm64", found) for name in ("how", "toolchain")]
+    assert tuple(told) == expected
+
+
+def test_the_reverse_is_cross_compiled_too():
+    """On a machine with an ARM processor, images for PCs."""
+    found = foreign.nodes("Name: arm\nPlatforms: linux/arm64, linux/arm/v7, linux/amd64\n")
+    assert foreign.toolchain(TARGETS["trixie"], "linux/amd64", found) == "linux/arm64"
+    assert foreign.how(TARGETS["trixie"], "linux/arm64", found) == "native"
+
+
+def test_a_platform_that_nobody_tried_is_emulated():
+    """A rare platform's compiler is Debian's as well, but nothing says that all modules come out of it."""
+    found = foreign.nodes(ONE.format(emulated=", linux/s390x"))
+    target = msgspec.structs.replace(TARGETS["trixie"], platforms=["linux/s390x"])
+    assert foreign.how(target, "linux/s390x", found) == "emulated"

@@ -10,6 +10,7 @@ from tests.unit import family as f
 def listed(tmp_path, monkeypatch):
     """Return the rows of a family whose trixie base is there for amd64."""
     monkeypatch.setattr("kiln.engine.seen", lambda: None)
+    monkeypatch.setattr("kiln.foreign.native_platform", lambda: "linux/amd64")
     monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "python.org")
     monkeypatch.setattr(
         "kiln.bases.available",
@@ -34,7 +35,24 @@ def test_a_table_for_people(listed):
     """Platforms whose base cannot be had stand in brackets, and the last line counts."""
     lines = listing.table(listed).splitlines()
     assert lines[0].split() == ["ID", "COMPILE", "KEY", "PLATFORMS", "SOURCES", "BASE", "TAGS"]
-    assert "amd64,(arm64)" in lines[1]
+    assert "amd64,(arm64+)" in lines[1]
     assert "yes" in lines[1]
     assert "(amd64)" in lines[3]
     assert lines[-1].startswith("3 images, 2 of them can be built from here")
+
+
+def test_what_is_cross_compiled_is_marked(tmp_path, monkeypatch):
+    """Without an engine, the one that would be brought is this machine's; without training, that is said."""
+    monkeypatch.setattr("kiln.engine.seen", lambda: None)
+    monkeypatch.setattr("kiln.foreign.native_platform", lambda: "linux/amd64")
+    monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "python.org")
+    monkeypatch.setattr("kiln.bases.available", lambda *_, **__: "registry")
+    matrix = f.expand(tmp_path, f.family())
+    full, _, alpine = listing.rows(matrix, matrix.images, None)
+    assert full["compiled"] == {"linux/amd64": "native", "linux/arm64": "cross"}
+    assert full["profile_guided"] == {"linux/amd64": True, "linux/arm64": False}
+    assert alpine["compiled"] == {"linux/amd64": "native"}
+    text = listing.table([full, alpine])
+    assert "amd64,arm64+" in text
+    assert text.endswith("; +: cross compiled, not profile-guided")
+    assert "cross" not in listing.table([alpine])
