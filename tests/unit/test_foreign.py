@@ -102,9 +102,18 @@ def test_a_node_that_is_down_gets_nothing():
         (ONE.format(emulated=", linux/arm64"), "noble", ("emulated", "")),
         (ONE.format(emulated=", linux/arm64"), "alpine3.24", ("emulated", "")),
         (TWO.format(emulated=", linux/arm64", second=ARM, status="running"), "trixie", ("native", "")),
+        (TWO.format(emulated="*, linux/arm64*", second="", status="inactive"), "trixie", ("native", "")),
         (TWO.format(emulated=", linux/arm64", second="", status="inactive"), "trixie", ("cross", "linux/amd64")),
     ],
-    ids=["emulating node", "not yet emulating", "Ubuntu", "Alpine", "node of its own", "node of its own is down"],
+    ids=[
+        "emulating node",
+        "not yet emulating",
+        "Ubuntu",
+        "Alpine",
+        "node of its own",
+        "made for both",
+        "node of its own is down",
+    ],
 )
 def test_debian_is_cross_compiled_where_no_node_is_native(text, target, expected):
     """An engine's own compiler is faster than an emulated one; a machine of that platform is as fast, and tests too."""

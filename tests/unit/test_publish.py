@@ -56,6 +56,8 @@ def test_what_a_pushed_image_lacks_is_said(tmp_path):
     assert publish.caveat(image, [record(quick=True)]) == (
         " (without linux/arm64, which the matrix offers; not optimised (--quick))"
     )
+    both = [record(), record(platform="linux/arm64", profile_guided=False)]
+    assert publish.caveat(image, both) == " (not profile-guided on linux/arm64)"
 
 
 @pytest.mark.parametrize(
