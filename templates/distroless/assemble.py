@@ -82,7 +82,15 @@ def whole(target: Path) -> None:
 
 def python(source: Path, target: Path) -> None:
     """Copy Python as it was installed, without what nobody runs in such an image."""
-    shutil.copytree(source / "usr/local", target / "usr/local", symlinks=True)
+    names: dict[int, str] = {}
+
+    def copy(path: str, copied: str) -> None:
+        # The free-threaded program has two names, and is one file.
+        status = Path(path).stat()
+        first = names.setdefault(status.st_ino, copied) if status.st_nlink > 1 else copied
+        shutil.copy2(path, copied) if first == copied else os.link(first, copied)
+
+    shutil.copytree(source / "usr/local", target / "usr/local", symlinks=True, copy_function=copy)
     for pattern in UNWANTED:
         for path in (target / "usr/local").glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

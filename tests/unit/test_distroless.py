@@ -177,6 +177,8 @@ def test_python_without_what_nobody_runs_there(tmp_path, series):
         (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "from" / name).touch()
     (tmp_path / "from/usr/local/bin/pip").symlink_to("pip3")
+    (tmp_path / "from/usr/local/bin/python").hardlink_to(tmp_path / f"from/usr/local/bin/python{series}")
     assemble.python(tmp_path / "from", tmp_path / "to")
     files = {str(path.relative_to(tmp_path / "to")) for path in (tmp_path / "to").rglob("*") if not path.is_dir()}
-    assert files == kept
+    assert files == kept | {"usr/local/bin/python"}
+    assert (tmp_path / "to/usr/local/bin/python").samefile(tmp_path / f"to/usr/local/bin/python{series}")
