@@ -10,6 +10,8 @@ import os
 import tarfile
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +26,8 @@ from kiln.oci import encode
 
 LARGE = 256_000_000
 """The bytes, uncompressed, above which a layer has `Compression.large_level`."""
+WINDOW = 26
+"""How far back content is found again, as a power of two: 64 MB, which is what all known decoders allow."""
 _ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 _KEPT_DAYS = 30
 
@@ -41,11 +45,14 @@ def recompress(archive: Path, wanted: Compression) -> None:
             manifest = load(source, blob(leaf["digest"]))
             config = member(source, blob(manifest["config"]["digest"])).read()
             contents = json.loads(config)["rootfs"]["diff_ids"]
+            if other := {layer["mediaType"] for layer in manifest["layers"]} - {_ZSTD}:
+                raise BuildError(f"{archive}: has layers of {', '.join(other)}; update buildx and the engine")
+            digests = [layer["digest"] for layer in manifest["layers"]]
+            # A layer keeps one core busy, whatever its threads; zstandard lets other threads of Python run.
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                files = list(pool.map(_compressed, repeat(archive), digests, contents, repeat(wanted)))
             blobs: dict[str, Path | bytes] = {blob(manifest["config"]["digest"]): config}
-            for layer, content in zip(manifest["layers"], contents, strict=True):
-                if layer["mediaType"] != _ZSTD:
-                    raise BuildError(f"{archive}: has a layer of {layer['mediaType']}; update buildx and the engine")
-                file = _compressed(member(source, blob(layer["digest"])), content, wanted)
+            for layer, file in zip(manifest["layers"], files, strict=True):
                 layer |= {"digest": f"sha256:{file.name.rpartition('-')[2]}", "size": file.stat().st_size}
                 blobs[blob(layer["digest"])] = file
             text = encode(manifest)
@@ -61,16 +68,20 @@ def recompress(archive: Path, wanted: Compression) -> None:
         part.unlink(missing_ok=True)
 
 
-def _compressed(layer: IO[bytes], content: str, wanted: Compression) -> Path:
-    """Return the file with a layer of some content, the digest of its uncompressed bytes.
+def _compressed(archive: Path, digest: str, content: str, wanted: Compression) -> Path:
+    """Return the file with a layer of an archive; `content` is the digest of its uncompressed bytes.
 
     Its name ends with its own digest.
     """
-    levels = f"{wanted.level}-{wanted.large_level or wanted.level}"
+    levels = f"{wanted.level}-{wanted.large_level or wanted.level}-{WINDOW}"
     version = ".".join(map(str, zstandard.ZSTD_VERSION))
     name = f"{content.removeprefix('sha256:')}-{version}-{levels}-"
     with paths.lock(f"layer-{name}"):
-        return _kept(name) or _compress(layer, content, wanted, name)
+        if kept := _kept(name):
+            return kept
+        # Threads cannot share an open archive.
+        with tarfile.open(archive, "r:") as source:
+            return _compress(member(source, blob(digest)), content, wanted, name)
 
 
 def _kept(name: str) -> Path | None:
@@ -93,12 +104,21 @@ def _compress(layer: IO[bytes], content: str, wanted: Compression, name: str) ->
             raise ValueError(f"a layer is not {content}")
         plain.seek(0)
         level = wanted.large_level if size > LARGE and wanted.large_level is not msgspec.UNSET else wanted.level
-        # Several threads give the same bytes as one of them; none at all would give others.
-        zstandard.ZstdCompressor(level=level, threads=os.cpu_count() or 1).copy_stream(plain, packed, size=size)
+        zstandard.ZstdCompressor(compression_params=parameters(level, size)).copy_stream(plain, packed, size=size)
         packed.flush()
         file = folder / f"{name}{store.read_digest(Path(packed.name))}"
         os.link(packed.name, file)
     return file
+
+
+def parameters(level: int, size: int) -> zstandard.ZstdCompressionParameters:
+    """Return how a layer of so many bytes is compressed.
+
+    Several threads give the same bytes as one of them; none at all would give others.
+    """
+    return zstandard.ZstdCompressionParameters.from_level(
+        level, source_size=size, window_log=WINDOW, threads=os.cpu_count() or 1
+    )
 
 
 def _forget(folder: Path) -> None:

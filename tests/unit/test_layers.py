@@ -122,7 +122,8 @@ def test_a_large_layer_has_its_own_level(tmp_path, monkeypatch):
     (_, small), (_, large) = read(path)[1]
     expected = [io.BytesIO(), io.BytesIO()]
     for file, data, level in zip(expected, (content(1), content(1) + content(2)), (19, 1), strict=True):
-        zstandard.ZstdCompressor(level=level, threads=1).copy_stream(io.BytesIO(data), file, size=len(data))
+        compressor = zstandard.ZstdCompressor(compression_params=layers.parameters(level, len(data)))
+        compressor.copy_stream(io.BytesIO(data), file, size=len(data))
     assert [small, large] == [file.getvalue() for file in expected]
 
 
@@ -142,7 +143,7 @@ def test_old_layers_go(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"media_type": f"{ZSTD[:-4]}gzip"}, r"image\.tar: has a layer of .*tar\+gzip; update buildx and the engine"),
+        ({"media_type": f"{ZSTD[:-4]}gzip"}, r"image\.tar: has layers of .*tar\+gzip; update buildx and the engine"),
         ({"claims": [f"sha256:{'0' * 64}"]}, r"image\.tar: not an archive of one image \(a layer is not sha256:0"),
     ],
 )
