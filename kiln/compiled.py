@@ -180,16 +180,18 @@ def chosen(option: str) -> Store | None:
 
 
 def name(build: Build) -> str:
-    """Return the tag of what a build compiles: what is compiled, and on which base."""
-    return f"{build.compile_target}-{build.inputs.base_digest.removeprefix('sha256:')[:12]}"
+    """Return the tag of what a build compiles: what is compiled, on which base, and by which if that is another."""
+    systems = filter(None, (build.inputs.base_digest, build.inputs.toolchain_digest))
+    return "-".join((build.compile_target, *(digest.removeprefix("sha256:")[:12] for digest in systems)))
 
 
 def labels(build: Build) -> dict[str, str]:
     """Return all that Kiln knows to decide the bytes of what a build compiles."""
     facts = {
         "base": build.inputs.base_digest, "source": build.inputs.source_sha256, "target": build.compile_target,
+        "toolchain": build.inputs.toolchain_digest,
     }  # fmt: skip
-    return {f"io.kiln.compiled.{key}": value for key, value in facts.items()}
+    return {f"io.kiln.compiled.{key}": value for key, value in facts.items() if value}
 
 
 def wrapped(target: str) -> str:

@@ -57,11 +57,13 @@ def test_a_name_for_all_that_decides_the_bytes(build):
     others = [
         structs.replace(build, quick=True), structs.replace(build, compile_key="other"),
         *(structs.replace(build, inputs=structs.replace(build.inputs, **{key: value}))
-          for key, value in (("base_digest", f"sha256:{'c' * 64}"), ("source_sha256", "d" * 64))),
+          for key, value in (("base_digest", f"sha256:{'c' * 64}"), ("source_sha256", "d" * 64),
+                             ("toolchain_digest", f"sha256:{'e' * 64}"))),
     ]  # fmt: skip
     names = [compiled.name(one) for one in (build, *others)]
     assert names[0] == "compile-c0ffee-aaaaaaaaaaaa-bbbbbbbbbbbb"
-    assert len(set(names)) == 5
+    assert names[-1] == "cross-compile-c0ffee-aaaaaaaaaaaa-bbbbbbbbbbbb-eeeeeeeeeeee"
+    assert len(set(names)) == 6
     assert max(map(len, names)) <= 128
 
 
