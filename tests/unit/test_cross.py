@@ -61,6 +61,7 @@ def test_the_stage_compiles_for_the_other_platform(ours):
     assert "FROM --platform=$BUILDPLATFORM debian:trixie-slim AS toolchain\n" in text
     assert "--with-build-python=/usr/local/bin/python3.13t \\\n" in text
     assert "export DEB_HOST_ARCH=arm64\n" in text
+    assert "AR=aarch64-linux-gnu-gcc-ar \\\n" in text
     assert "-exec aarch64-linux-gnu-strip --strip-unneeded" in text
     assert text.count("--disable-gil") == 2
     assert text.rpartition("\nFROM ")[2].startswith("base AS python\n")
