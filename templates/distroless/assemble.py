@@ -46,15 +46,12 @@ ACCOUNTS = {
     "etc/group": f"root:x:0:\ntty:x:5:\nnogroup:x:65534:\nnonroot:x:{USER}:\n",
 }
 
-# What only serves to install, to build, to look things up at a prompt, or needs Tk.
+# What only serves to install, to build, or to look things up at a prompt.
 UNWANTED = (
-    "bin/*-config", "bin/2to3*", "bin/idle*", "bin/pip*", "bin/pydoc*", "include", "lib/pkgconfig", "share",
+    "bin/*-config", "bin/2to3*", "bin/pip*", "bin/pydoc*", "include", "lib/pkgconfig", "share",
     *(
         f"lib/python3*/{name}"
-        for name in (
-            "config-*", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages/*", "tkinter", "turtle.py",
-            "__pycache__/turtle.*", "turtledemo", "venv",
-        )
+        for name in ("config-*", "ensurepip", "lib2to3", "pydoc_data", "site-packages/*", "venv")
     ),
 )  # fmt: skip
 

@@ -66,10 +66,11 @@ _SERIES = {
     "3.12": ["audioop", "crypt", "spwd", "lib2to3.pgen2.driver"],
 }
 
-# What distroless images leave out of Python: it installs, builds, looks up, or needs Tk.
+# What only the full image has, for it needs Tk.
+_NEEDS_TK = ("_tkinter", "idlelib", "tkinter", "turtle", "turtledemo")
+# What distroless images leave out of Python beyond: it installs, builds, or looks up.
 _LEFT_OUT = (
-    "_distutils_hack", "ensurepip", "idlelib", "lib2to3", "pip", "pkg_resources", "pydoc_data", "setuptools",
-    "tkinter", "turtle", "turtledemo", "venv",
+    "_distutils_hack", "ensurepip", "lib2to3", "pip", "pkg_resources", "pydoc_data", "setuptools", "venv",
 )  # fmt: skip
 # The folders that their user can write to, with their modes: what others may do there.
 FOLDERS = {"/home/nonroot": 0o755, "/tmp": 0o1777, "/var/tmp": 0o1777}  # noqa: S108 - looked at
@@ -110,7 +111,7 @@ def modules(image: Image) -> list[str]:
     if image.release.parsed.release >= (3, 14):
         found += ["_zstd", "compression.zstd"]
     found = [name for name in found if name.partition(".")[0] not in left_out(image)]
-    return [*found, "_tkinter", "tkinter", "turtle"] if image.variant == "full" else found
+    return [*found, *_NEEDS_TK] if image.variant == "full" else found
 
 
 def distroless(image: Image) -> bool:
@@ -120,7 +121,7 @@ def distroless(image: Image) -> bool:
 
 def left_out(image: Image) -> list[str]:
     """Return the modules that must not be in an image."""
-    return list(_LEFT_OUT) if distroless(image) else []
+    return [*(_LEFT_OUT if distroless(image) else ()), *(_NEEDS_TK if image.variant != "full" else ())]
 
 
 def packages(image: Image, platform: str) -> set[str]:
@@ -194,7 +195,7 @@ def commands(image: Image) -> dict[str, str]:
         "pip": "/usr/local/bin/pip3",
         "pip3": "/usr/local/bin/pip3",
         "pydoc": f"/usr/local/bin/pydoc{series}",
-        "idle": f"/usr/local/bin/idle{series}",
+        "idle": f"/usr/local/bin/idle{series}" if image.variant == "full" else "",
         "python-config": f"/usr/local/bin/python{_series(image)}-config",
     }
 

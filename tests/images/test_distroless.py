@@ -29,11 +29,6 @@ def test_busybox(expect, facts, installs):
     expect("output of its shell", "3 python3", installs["shell"])
 
 
-def test_left_out_modules(expect_none, facts):
-    """What installs, builds or looks things up is not there."""
-    expect_none("modules that should be left out", facts["present"])
-
-
 def test_nothing_to_build_with(expect_none, facts):
     """No header, no Makefile and no static library of Python's is there."""
     expect_none("files to build with", facts["tree"]["building"])

@@ -170,10 +170,10 @@ def test_tkinter(expect, facts):
 
 
 @without_compilers
-def test_no_tkinter(expect, image, facts):
-    """Tk, and with it X11, is in the full image only."""
-    missing = "tkinter" if known.distroless(image) else "_tkinter"
-    expect("`import tkinter`", f"ModuleNotFoundError: No module named '{missing}'", facts["tk"])
+def test_no_tkinter(expect, expect_none, facts):
+    """Tk, and with it X11, is in the full image only, and what is made of Tk."""
+    expect_none("modules that should be left out", facts["present"])
+    expect("`import tkinter`", "ModuleNotFoundError: No module named 'tkinter'", facts["tk"])
 
 
 def test_no_test_modules(expect_none, facts):
