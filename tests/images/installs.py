@@ -111,6 +111,13 @@ def extension():
     return imported("kiln_answer")
 
 
+def environment():
+    """Tell which pip a new virtual environment has, of the wheel that comes with Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("python3", "-m", "venv", folder)
+        return run(f"{folder}/bin/pip", "--version").replace(folder, "FOLDER")
+
+
 def imported(name):
     """Return the file of a module that has just been installed, as a process of its own imports it."""
     return run("python3", "-B", "-c", f"import {name} as module; print(module.__file__)")
@@ -184,6 +191,8 @@ def main():
         results["writable"] = guarded(writable)
     wait()
     results["wheel"] = guarded(wheel if GIVEN.get("pip") else unpacked)
+    if GIVEN.get("pip"):
+        results["environment"] = guarded(environment)
     if GIVEN.get("shell"):
         results["shell"] = guarded(shell)
     if GIVEN.get("freethreaded"):

@@ -57,6 +57,7 @@ def interpreter():
         "freethreaded": bool(config("Py_GIL_DISABLED")),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "library": config("INSTSONAME"),
+        "flags": {name: config(name) for name in ("CC", "CXX", "CFLAGS", "CCSHARED", "LDFLAGS", "LDSHARED", "AR")},
         "executable": sys.executable,
         "prefix": sys.prefix,
         "configure": config("CONFIG_ARGS") or "",

@@ -107,6 +107,23 @@ def test_pip_installs_wheel(expect, installs, image):
     expect("folder of an installed package", site, installs["wheel"][: len(site)])
 
 
+@system
+def test_virtual_environment(expect, installs, image):
+    """`python -m venv` makes an environment with a pip of its own."""
+    words = installs["environment"].split()
+    expect("`pip --version` of an environment", "from FOLDER/lib/", " ".join(words[2:4])[: len("from FOLDER/lib/")])
+    expect("the environment's Python", f"(python {image.release.series})", " ".join(words[-2:]))
+
+
+def test_flags_of_users_builds(expect, expect_none, facts):
+    """Compiling an extension is not told what only the interpreter's own build is."""
+    flags = facts["interpreter"]["flags"]
+    own = r"-(flto|fprofile|fno-fat|fno-semantic|f(no-)?omit-frame|mno-omit|fstack|fcf|ffile-prefix-map|g0)|.*/usr/src/"
+    words = [f"{name}: {word}" for name, text in flags.items() for word in text.split() if re.match(own, word)]
+    expect_none("flags of the interpreter's own build", words)
+    expect("compiler", ["gcc", "g++"], [flags[name].split()[0] for name in ("CC", "CXX")])
+
+
 def test_https(expect, installs):
     """Python's own HTTPS client reads the index."""
     expect("status of the index over TLS", 200, installs["https"])
