@@ -46,9 +46,9 @@ ACCOUNTS = {
     "etc/group": f"root:x:0:\ntty:x:5:\nnogroup:x:65534:\nnonroot:x:{USER}:\n",
 }
 
-# What only serves to install, to build, or to look things up at a prompt.
+# What only serves to install, to build, to look things up at a prompt, or to embed Python: the program has it all.
 UNWANTED = (
-    "bin/*-config", "bin/2to3*", "bin/pip*", "bin/pydoc*", "include", "lib/pkgconfig", "share",
+    "bin/*-config", "bin/2to3*", "bin/pip*", "bin/pydoc*", "include", "lib/libpython*", "lib/pkgconfig", "share",
     *(
         f"lib/python3*/{name}"
         for name in ("config-*", "ensurepip", "lib2to3", "pydoc_data", "site-packages/*", "venv")

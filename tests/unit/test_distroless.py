@@ -166,8 +166,9 @@ def test_a_library_without_a_package_ends_the_build(root, tmp_path):
 def test_python_without_what_nobody_runs_there(tmp_path, series):
     """Modules, packages, scripts and headers go; the interpreter and the rest stay."""
     library = f"usr/local/lib/python{series}"
-    kept = {f"usr/local/bin/python{series}", "usr/local/lib/libpython3.so", f"{library}/os.py", f"{library}/pydoc.py"}
+    kept = {f"usr/local/bin/python{series}", f"{library}/os.py", f"{library}/pydoc.py"}
     gone = {
+        "usr/local/lib/libpython3.so", f"usr/local/lib/libpython{series}.so.1.0",
         "usr/local/bin/pip3", f"usr/local/bin/python{series}-config", "usr/local/include/python/Python.h",
         "usr/local/share/man/python.1", f"{library}/config-{series}-x/Makefile", f"{library}/ensurepip/__init__.py",
         f"{library}/site-packages/pip/__init__.py", f"{library}/site-packages/odd.pth", f"{library}/venv/__init__.py",
