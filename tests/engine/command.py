@@ -22,7 +22,7 @@ class Family:
         data = json.loads((paths.ROOT / "versions.json").read_text("utf-8"))
         data["targets"] = {"trixie": data["targets"]["trixie"]}
         data["releases"] = [one for one in data["releases"] if one["version"] == "3.13.5"]
-        data["releases"][0]["targets"] = ["trixie"]
+        data["releases"][0] |= {"targets": ["trixie"], "flavours": ["default"]}
         del data["packages"]
         data["repository"] = f"kiln-test-{uuid.uuid4().hex[:8]}/python"
         self.data = data | changes
