@@ -187,8 +187,8 @@ def test_tkinter(expect, facts):
 
 
 @without_compilers
-def test_no_tkinter(expect, expect_none, facts):
-    """Tk, and with it X11, is in the full image only, and what is made of Tk."""
+def test_left_out_modules(expect, expect_none, facts):
+    """What needs Tk, and with it X11, is in the full image only; distroless images leave out more."""
     expect_none("modules that should be left out", facts["present"])
     expect("`import tkinter`", "ModuleNotFoundError: No module named 'tkinter'", facts["tk"])
 
