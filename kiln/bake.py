@@ -18,8 +18,8 @@ from kiln.image import Image
 from kiln.model import Compression
 from kiln.stages import epoch
 
-BUILDKIT_ZSTD = 3
-"""The level at which BuildKit compresses with zstd; all of a quick build."""
+BUILDKIT_ZSTD, BUILDKIT_GZIP = 3, 6
+"""The levels at which BuildKit compresses; all of a quick build."""
 ARCHIVES = "archives"
 """The folder, below a run's own, that OCI archives are written to."""
 
@@ -235,7 +235,8 @@ def _always(build: Build, secrets: Mapping[str, str]) -> dict[str, Any]:
 def exporter(build: Build, archive: Path, name: str, wanted: Compression | None) -> str:
     """Return the output that is an OCI archive of a build's target, named for the engine, as BuildKit compresses it.
 
-    Its zstd ends where Kiln's begins, so it is told to be quick about it; `kiln.layers` does the rest.
+    Its best ends where Kiln's begins, so it is told to be quick about it; `kiln.layers` does the rest.
+    Quick builds end here, with the algorithm that is wanted.
     """
     # The exporter takes newer times back to this one in every layer. The release's day would
     # change the base's layer too, and no two releases would share it any more.
@@ -243,8 +244,10 @@ def exporter(build: Build, archive: Path, name: str, wanted: Compression | None)
     output = f"type=oci,dest={archive},name={name},rewrite-timestamp=true,source-date-epoch={newest}"
     if wanted is None:
         return output
-    level = wanted.level if wanted.algorithm == "gzip" else BUILDKIT_ZSTD
-    return f"{output},compression={wanted.algorithm},compression-level={level},force-compression=true"
+    how = f"zstd,compression-level={BUILDKIT_ZSTD}"
+    if build.quick and wanted.algorithm == "gzip":
+        how = f"gzip,compression-level={BUILDKIT_GZIP}"
+    return f"{output},compression={how},force-compression=true"
 
 
 def _labels(build: Build) -> dict[str, str]:

@@ -198,8 +198,8 @@ class _Runner:
             self._board.done(name, result)
 
     def _compress(self, build: Build) -> tuple[Phase, ...]:
-        """Give the archive's layers the levels that BuildKit does not have; a quick build stays as it is."""
-        if build.quick or not build.compression or build.compression.algorithm != "zstd":
+        """Give the archive's layers the compression that BuildKit does not have; a quick build stays as it is."""
+        if build.quick or not build.compression:
             return ()
         began = time.monotonic()
         self._board.phase([build.name], "compress")

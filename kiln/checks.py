@@ -17,7 +17,7 @@ PLATFORMS = (
 )  # fmt: skip
 
 FREETHREADED = Version("3.13.0a0")
-GZIP_BEST = 9
+GZIP_BEST = 12
 _COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-z0-9]+([.-][a-z0-9]+)*"
 VERSION = r"[0-9]+\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?"

@@ -215,7 +215,7 @@ class Compression(Entry, frozen=True):
     algorithm: Literal["gzip", "zstd"]
     """`zstd`, or `gzip` for clients and registries that know nothing else."""
     level: Annotated[int, Meta(ge=1, le=19)]
-    """How hard to try: up to 19 with zstd, 9 with gzip."""
+    """How hard to try: up to 19 with zstd, 12 with gzip."""
     large_level: Annotated[int, Meta(ge=1, le=19)] | UnsetType = UNSET
     """The level of layers above 256 MB uncompressed, with zstd; `level` if not given."""
 

@@ -92,7 +92,7 @@ REFUSED = [
     (["compression"], {"level": 3}, "$.compression: Object missing required field algorithm, found"),
     (["compression"], {"algorithm": "lz4", "level": 3}, "$.compression.algorithm: Invalid enum value 'lz4', found"),
     (["compression"], {"algorithm": "zstd", "level": 20}, "$.compression.level: Expected int <= 19, found 20; correct"),
-    (["compression"], {"algorithm": "gzip", "level": 10}, "$.compression.level: found 10, but gzip ends at 9; write 1 to 9"),
+    (["compression"], {"algorithm": "gzip", "level": 13}, "$.compression.level: found 13, but gzip ends at 12; write 1 to 12"),
     (["compression"], {"algorithm": "gzip", "level": 9, "large_level": 3}, "$.compression.large_level: found it with gzip"),
     (["repository"], "Kiln/Python", "$.repository: found 'Kiln/Python'; write a repository"),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Layers get their level from Kiln: the same bytes for the same content, each compressed once."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -125,6 +126,19 @@ def test_a_large_layer_has_its_own_level(tmp_path, monkeypatch):
         compressor = zstandard.ZstdCompressor(compression_params=layers.parameters(level, len(data)))
         compressor.copy_stream(io.BytesIO(data), file, size=len(data))
     assert [small, large] == [file.getvalue() for file in expected]
+
+
+def test_gzip_for_old_clients(tmp_path, monkeypatch):
+    """Every layer has its media type and its content, in as many members as fit into memory."""
+    monkeypatch.setattr(layers, "_MEMBER", 50_000)
+    contents = [content(1), b"x" * 10]
+    path = archive(tmp_path / "a.tar", *contents)
+    layers.recompress(path, Compression(algorithm="gzip", level=12))
+    found = read(path)[1]
+    assert [gzip.decompress(data) for _, data in found] == contents
+    assert {one["mediaType"] for one, _ in found} == {ZSTD.replace("zstd", "gzip")}
+    assert [data.count(b"\x1f\x8b\x08") for _, data in found] == [-(-len(contents[0]) // 50_000), 1]
+    assert len(found[0][1]) < len(gzip.compress(contents[0], 9))
 
 
 def test_old_layers_go(tmp_path):
