@@ -220,7 +220,7 @@ class Compression(Entry, frozen=True):
     """The level of layers above 256 MB uncompressed, with zstd; `level` if not given."""
 
 
-COMPRESSION = Compression(algorithm="zstd", level=19, large_level=12)
+COMPRESSION = Compression(algorithm="zstd", level=19, large_level=10)
 """How layers are compressed where the family says nothing."""
 
 
