@@ -475,6 +475,24 @@ def elf(path):
     return (machine, 32 * head[4], order) if kind in (2, 3) else None
 
 
+def unstripped(elves):
+    """Tell which programs and libraries of Python's own hold a symbol table, which nothing but debuggers reads."""
+    mine = (path for path, *_ in elves if path.startswith(PREFIX) and "/site-packages/" not in path)
+    return sorted(path for path in mine if has_symbols(path))
+
+
+def has_symbols(path):
+    """Tell whether an ELF file has a section of type SHT_SYMTAB."""
+    with open(path, "rb") as file:
+        data = file.read()
+    order = "little" if data[5] == 1 else "big"
+    # Where the section headers begin, how long one is, and how many there are.
+    fields = ((40, 8), (58, 2), (60, 2)) if data[4] == 2 else ((32, 4), (46, 2), (48, 2))
+    begin, size, count = (int.from_bytes(data[at : at + length], order) for at, length in fields)
+    kinds = (int.from_bytes(data[at + 4 : at + 8], order) for at in range(begin, begin + size * count, size))
+    return 2 in kinds
+
+
 def holds(path, size, needles):
     """Tell whether a small file of a folder that people and builds write to holds one of the needles."""
     if size > 1 << 18 or not path.startswith(_WRITTEN_TO):
@@ -579,6 +597,7 @@ def main():
         open(GIVEN["told"], "w").close()
     if results["tree"][0]:
         results["unresolved"] = guarded(unresolved, results["tree"][0]["elf"])
+        results["unstripped"] = guarded(unstripped, results["tree"][0]["elf"])
     facts = {name: fact for name, (fact, error) in results.items() if not error}
     print(json.dumps({"facts": facts, "errors": {name: error for name, (_, error) in results.items() if error}}))
 

@@ -74,6 +74,11 @@ def test_architecture(expect, case, facts):
     expect("bits and byte order", wanted[1:], (facts["interpreter"]["bits"], facts["interpreter"]["byteorder"]))
 
 
+def test_stripped(expect_none, facts):
+    """Python's programs and libraries have no symbol tables, which nobody pulls for nothing."""
+    expect_none("programs and libraries that were not stripped", facts["unstripped"])
+
+
 def test_commands(expect, image, facts):
     """`python`, `pip`, `pydoc`, `idle` and `python-config` lead to this Python, or nowhere in distroless images."""
     found = facts["commands"]
