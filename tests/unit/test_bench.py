@@ -117,6 +117,14 @@ def test_a_grown_family_has_as_many_images(tmp_path, size):
     assert bench_plan.plan_all(path) == count
 
 
+def test_this_family_can_be_grown(tmp_path):
+    """Whatever its packages and defaults ask for, a small one is valid too."""
+    path = family.write(
+        tmp_path / "grown.json", catalog.dumps(bench_plan.grown(catalog.load(paths.ROOT / "versions.json"), 10))
+    )
+    assert bench_plan.plan_all(path) >= 10
+
+
 def test_planning_is_measured_by_image(tmp_path):
     """Each size has both clocks, and its figure is for one image, against the smallest size."""
     section = bench_plan.planning(family.load(tmp_path, family.family()), 2, (3, 6))
