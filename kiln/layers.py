@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -139,5 +140,7 @@ def parameters(level: int, size: int) -> zstandard.ZstdCompressionParameters:
 def _forget(folder: Path) -> None:
     """Remove the layers that no build has used for a while."""
     for file in folder.iterdir():
-        if file.stat().st_mtime < time.time() - _KEPT_DAYS * 86400:
-            file.unlink(missing_ok=True)
+        # Others compress and forget at the same time.
+        with suppress(FileNotFoundError):
+            if file.stat().st_mtime < time.time() - _KEPT_DAYS * 86400:
+                file.unlink()

@@ -170,3 +170,11 @@ def test_what_is_not_as_expected_is_one_line(tmp_path, changes, message):
     assert path.read_bytes() == before
     assert list(tmp_path.glob(".*")) == []
     assert not any(paths.folder("layers").iterdir())
+
+
+def test_what_others_remove_meanwhile_is_no_error(tmp_path):
+    """A temporary file of another build is listed, and gone by the time that it is looked at."""
+    gone = paths.folder("layers") / ".another"
+    gone.symlink_to(tmp_path / "nothing")
+    layers.recompress(archive(tmp_path / "a.tar", content(0)), WANTED)
+    gone.unlink()
