@@ -72,6 +72,7 @@ def recompress(archive: Path, wanted: Compression) -> None:
             for name, data in blobs.items():
                 add(target, name, data)
         part.replace(archive)
+        _forget(paths.folder("layers"))
     except (KeyError, ValueError, EOFError, tarfile.TarError, zstandard.ZstdError) as error:
         raise BuildError(f"{archive}: not an archive of one image ({error}); build the image again") from error
     finally:
@@ -98,16 +99,17 @@ def _compressed(archive: Path, digest: str, content: str, wanted: Compression) -
 def _kept(name: str) -> Path | None:
     """Return a layer that was compressed before, whose bytes are still those of its name."""
     for file in paths.folder("layers").glob(f"{name}*"):
-        if store.read_digest(file) == file.name.rpartition("-")[2]:
+        # Another build may just forget it for its age, which ends here.
+        with suppress(FileNotFoundError):
             os.utime(file)
-            return file
-        file.unlink()
+            if store.read_digest(file) == file.name.rpartition("-")[2]:
+                return file
+            file.unlink()
     return None
 
 
 def _compress(layer: IO[bytes], content: str, wanted: Compression, name: str) -> Path:
     folder = paths.folder("layers")
-    _forget(folder)
     with tempfile.TemporaryFile(dir=folder) as plain, tempfile.NamedTemporaryFile(dir=folder, prefix=".") as packed:
         size = zstandard.ZstdDecompressor().copy_stream(layer, plain)[1]
         plain.seek(0)
