@@ -236,6 +236,12 @@ def bench_family(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _bench(["family"], versions, json, image=image, runs=runs, recorded=recorded, whole=whole, quick=quick)
 
 
+@command(name="cross", help={"image": _IMAGE, "runs": _RUNS, "json": _JSON, "versions": _VERSIONS})
+def bench_cross(_: Any, image: str = "", runs: int = 0, json: str = "", versions: str = cli.VERSIONS) -> None:
+    """Measure a cross compiled quick build against one whose compiler is emulated (an hour)."""
+    _bench(["cross"], versions, json, image=image, runs=runs)
+
+
 @command(
     name="speed",
     help={"image": _IMAGE, "runs": _RUNS, "against": _AGAINST, "quick": _QUICK, "json": _JSON, "versions": _VERSIONS},
@@ -305,7 +311,7 @@ def bench_all(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, globs: Any, runs: int = 0, image: str = "", recorded: bool = False, quick: bool = False, json: str = "",
     versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
-    """Measure all figures, or those that are named; `invoke bench` alone does the same (two hours)."""
+    """Measure all figures, or those that are named; `invoke bench` alone does the same (three hours)."""
     _bench(globs, versions, json, runs=runs, image=image, recorded=recorded, quick=quick)
 
 
@@ -412,8 +418,8 @@ namespace = Collection(matrix, generate, sources, build, doctor, readme, stale, 
 namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))
 namespace.add_collection(Collection("import", **{"docker-library": import_docker_library, "infra7": import_infra7}))
 benches = Collection(
-    "bench", bench_compile, bench_family, bench_speed, bench_start, bench_size, bench_plan, bench_cli, bench_noop,
-    bench_tests,
+    "bench", bench_compile, bench_family, bench_cross, bench_speed, bench_start, bench_size, bench_plan, bench_cli,
+    bench_noop, bench_tests,
 )  # fmt: skip
 benches.add_task(bench_all, default=True)
 namespace.add_collection(benches)

@@ -14,7 +14,7 @@ from kiln.errors import SelectionError
 from kiln.matrix import Matrix
 from kiln.timing import Report, Section
 
-FIGURES = ("compile", "family", "speed", "start", "size", "plan", "cli", "noop", "tests")
+FIGURES = ("compile", "family", "cross", "speed", "start", "size", "plan", "cli", "noop", "tests")
 """All of them, in the order in which they run: what is compiled first is measured then."""
 
 
@@ -75,9 +75,10 @@ def _work(matrix: Matrix, ask: Ask, chosen: Sequence[str]) -> dict[str, Callable
         "family": lambda: bench_compile.family(
             matrix, replace(ask, recorded=True) if "compile" in chosen else ask
         ),
+        "cross": lambda: bench_compile.crossing(matrix, ask),
         "speed": lambda: bench_speed.speed(bench_pair.find(matrix, ask, inside=True), ask.times(11)),
         "start": lambda: bench_images.start(bench_pair.find(matrix, ask, inside=True), ask.times(15)),
-        "size": lambda: bench_images.size(bench_pair.find(matrix, ask, inside=False)),
+        "size": lambda: bench_images.size(bench_pair.find(matrix, ask, inside=False), matrix),
         "plan": lambda: planning(matrix.catalog, ask.times(5)),
         "cli": lambda: bench_own.cli(ask.times(5)),
         "noop": noop,

@@ -1,17 +1,18 @@
-"""How long images take to build from nothing, against the reference's recipe."""
+"""How long images take to build from nothing, against the reference's recipe or an emulated compiler."""
 
 import time
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kiln import build as building
 from kiln import engine as engines
-from kiln import phases, plan, reference
+from kiln import foreign, phases, plan, reference, stages
 from kiln.bench_pair import Ask, image
 from kiln.build import Outcome
 from kiln.engine import Engine
-from kiln.errors import BuildError
+from kiln.errors import BuildError, EngineError, SelectionError
 from kiln.image import Image
 from kiln.matrix import Matrix
 from kiln.phases import Phase
@@ -87,6 +88,46 @@ def family(matrix: Matrix, ask: Ask) -> Section:
         name="family", findings=(finding,), timings=(left, right), notes=tuple(notes),
         trial=_TRIAL if ask.quick else "",
     )  # fmt: skip
+
+
+def crossing(matrix: Matrix, ask: Ask) -> Section:
+    """Measure a cross compiled image, from nothing to the engine, against the same one compiled under emulation.
+
+    Both are quick builds, for the other one takes hours with optimisation. Raises SelectionError where the image is not
+    cross compiled here, and EngineError where its platform cannot be emulated.
+    """
+    engine = engines.bring()
+    quick = replace(ask, quick=True)
+    chosen = _chosen(matrix, ask, engine)
+    platform = next((one for one in chosen.platforms if stages.crossable(chosen.target, one, engine.platform)), "")
+    if not platform:
+        raise SelectionError(
+            f"{chosen.id}: is cross compiled for none of its platforms here; name another with --image"
+        )
+    if reason := foreign.ready([platform], engine).get(platform):
+        raise EngineError(reason)
+    sides = (engine.platform, "")
+    options = Options(quick=True)
+    mine, emulated = (
+        [plan.resolve(Wanted(image=chosen, platform=platform, toolchain=one), matrix, engine, options)] for one in sides
+    )
+    ours, theirs = [], []
+    for _ in range(ask.times(1)):
+        # The cross compiled one is last: it is what stays in the engine.
+        theirs.append(_built(emulated, engine, quick))
+        ours.append(_built(mine, engine, quick))
+    names = (f"kiln, {mine[0].build.name}", f"emulated, {mine[0].build.name}")
+    left, right = (
+        Timing(name=name, seconds=tuple(one.seconds for one in found))
+        for name, found in zip(names, (ours, theirs), strict=True)
+    )
+    how = (
+        "quick builds on both sides, from nothing: no step is cached, both install their packages, and both times end "
+        "with the image in the engine; sources and bases are at hand"
+    )
+    taken = [f"{name}: {phases.words(found[-1].phases)}" for name, found in (("kiln", ours), ("emulated", theirs))]
+    finding = ratio("cross compiled against emulated", left, right, 0.2)
+    return Section(name="cross", findings=(finding,), timings=(left, right), notes=(how, *taken))
 
 
 def members(matrix: Matrix, first: Image) -> list[Image]:

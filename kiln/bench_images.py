@@ -4,13 +4,20 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from kiln import layers, oci, paths
-from kiln.bench_pair import Pair, run
+from msgspec.structs import replace
+
+from kiln import bake, layers, oci, paths
+from kiln import build as building
+from kiln.bench_pair import Pair, resolved, run
+from kiln.buildx import Buildx
 from kiln.engine import Engine
 from kiln.errors import CommandError
+from kiln.matrix import Matrix
 from kiln.model import Compression
 from kiln.oci import Descriptor
+from kiln.plan import Options
 from kiln.timing import Finding, Section, Size, in_turn, ratio
+from kiln.workspace import workspace
 
 GZIP = Compression(algorithm="gzip", level=12)
 IMPORTS = "import asyncio, json, ssl, sqlite3, email, http.client, logging, unittest"
@@ -47,11 +54,11 @@ def _start(engine: Engine, reference: str) -> float:
     return end - begin
 
 
-def size(pair: Pair) -> Section:
+def size(pair: Pair, matrix: Matrix) -> Section:
     """Weigh the images as they are pulled, layer by layer; the reference has gzip layers, as the official images."""
     weighed = {
         "kiln, as pulled": _saved(pair.engine, pair.ours.reference),
-        "kiln, gzip": _exported(pair.engine, pair.ours.reference, GZIP),
+        "kiln, gzip": _built(pair, matrix, GZIP),
         "reference, gzip": _exported(pair.engine, pair.theirs),
     }
     sizes = [
@@ -66,8 +73,8 @@ def size(pair: Pair) -> Section:
     )
     how = (
         "compressed layers, without the configuration; both stand on the same base, which is in the sums; "
-        "for the second figure ours have gzip as `compression` in versions.json can make it, "
-        "the reference's as BuildKit does, where they come without"
+        "for the second figure ours is built with gzip, as `compression` in versions.json has it, "
+        "and the reference's layers get it from BuildKit, where they come without"
     )
     return Section(name="size", findings=findings, sizes=tuple(sizes), notes=(pair.note, how), trial=pair.trial)
 
@@ -94,15 +101,28 @@ def _saved(engine: Engine, reference: str) -> list[Descriptor]:
         return oci.layers(archive, engine.platform)
 
 
-def _exported(engine: Engine, reference: str, wanted: Compression | None = None) -> list[Descriptor]:
-    """Return an image's layers with gzip: by BuildKit those that have another compression, or all of them by Kiln."""
+def _built(pair: Pair, matrix: Matrix, wanted: Compression) -> list[Descriptor]:
+    """Return the layers of our image as it is built with another compression; it is neither loaded nor recorded."""
+    other = replace(matrix, catalog=replace(matrix.catalog, compression=wanted))
+    build = resolved(other, pair.ours.id, pair.engine, quick=pair.ours.quick)
+    with workspace() as place:
+        text = building.definition([build], pair.engine.platform, place.folder, Options(quick=build.quick))
+        paths.write_whole(place.folder / "definition.json", text)
+        buildx = Buildx(pair.engine, place.folder / "definition.json", place)
+        for target in (build.compile_target, build.target):
+            buildx.bake(target, lambda _: None)
+        archive = bake.archive(build, place.folder)
+        if not build.quick:
+            layers.recompress(archive, wanted)
+        return oci.layers(archive, pair.engine.platform)
+
+
+def _exported(engine: Engine, reference: str) -> list[Descriptor]:
+    """Return an image's layers with gzip by BuildKit, where they have another compression."""
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as name:
         folder = Path(name)
-        archive = folder / "image.tar"
         (folder / "Dockerfile").write_text("FROM image\n", encoding="utf-8")
-        output = f"type=oci,dest={archive},compression={'zstd' if wanted else 'gzip'},force-compression=true"
+        output = f"type=oci,dest={folder / 'image.tar'},compression=gzip,force-compression=true"
         context = ("--build-context", f"image=docker-image://{reference}")
         run(engine.buildx("build", *context, "--provenance=false", "--output", output, folder), engine.env)
-        if wanted:
-            layers.recompress(archive, wanted)
-        return oci.layers(archive, engine.platform)
+        return oci.layers(folder / "image.tar", engine.platform)

@@ -134,6 +134,12 @@ def _render(template: str, facts: Mapping[str, object], name: str) -> str:
         raise RenderError(f"{where}{f':{line}' if line else ''}: {error} ({name}); correct the template") from error
 
 
+def lean(image: Image, catalog: Catalog) -> bool:
+    """Tell whether pip is there without bytecode: where layers are gzip's, which needs it to be small."""
+    found = catalog.compression
+    return found is not UNSET and found.algorithm == "gzip" and image.variant in ("full", "slim")
+
+
 def _facts(image: Image, catalog: Catalog, cross: str) -> dict[str, object]:
     """Return what the templates know of an image."""
     release, target = image.release, image.target
@@ -144,6 +150,7 @@ def _facts(image: Image, catalog: Catalog, cross: str) -> dict[str, object]:
         "description": catalog.variants[image.variant].description,
         "distribution_family": stages.FAMILIES[target.distribution],
         "labels": labels(image, catalog),
+        "lean": lean(image, catalog),
         "packages": sorted({*target.packages.runtime, *extra}),
         "platform_packages": _platform_packages(image),
         "stages": _stages(shared),

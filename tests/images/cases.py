@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from kiln import bake, records
+from kiln import bake, records, render
 from kiln.errors import SelectionError
 from kiln.image import Image
 from kiln.matrix import Matrix
@@ -27,6 +27,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     """Whether the platform is the engine's own."""
     reference: str
     labels: dict[str, str]
+    lean: bool = False
+    """Whether pip has no bytecode."""
     record: Record | None = None
     """None for an image that somebody named; its result is not stored."""
 
@@ -44,7 +46,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         image = msgspec.to_builtins(self.image)
         # Which tags an image has changes with every release, and nothing in it.
         image.pop("tags")
-        found.update(json.dumps([image, self.labels, self.platform], sort_keys=True).encode())
+        found.update(json.dumps([image, self.labels, self.lean, self.platform], sort_keys=True).encode())
         return found.hexdigest()
 
     @property
@@ -65,7 +67,8 @@ def recorded(
     cases = [
         Case(
             image=image, platform=record.platform, native=record.platform == native,
-            reference=record.reference, labels=expect.labels(image, matrix.catalog), record=record,
+            reference=record.reference, labels=expect.labels(image, matrix.catalog),
+            lean=render.lean(image, matrix.catalog), record=record,
         )
         for image in chosen
         for record in found
@@ -81,7 +84,7 @@ def named(matrix: Matrix, reference: str, image_id: str, platform: str, *, nativ
     image = matrix.get(image_id) or matrix.select([image_id])[0]
     return Case(
         image=image, platform=platform, native=platform == native, reference=reference,
-        labels=expect.labels(image, matrix.catalog),
+        labels=expect.labels(image, matrix.catalog), lean=render.lean(image, matrix.catalog),
     )  # fmt: skip
 
 

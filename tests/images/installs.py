@@ -67,6 +67,17 @@ def build_wheel(folder, settings=None, metadata=None):
     return wheel
 """,
 }
+# A program that runs Python within itself. It has the address of a type, and so, without PIE, the loader's copy of it.
+EMBEDDING = """\
+#include <Python.h>
+int main(void) {
+    Py_Initialize();
+    PyObject *number = PyLong_FromLong(42);
+    int exact = PyLong_CheckExact(number), failed = PyRun_SimpleString("import math, ssl, zlib");
+    printf("%d %d %d\\n", exact, failed, Py_FinalizeEx());
+    return 0;
+}
+"""
 # Of what is thrown away in a minute, most is never imported.
 os.environ |= {"PIP_NO_COMPILE": "1", "PIP_NO_CACHE_DIR": "1"}
 
@@ -109,6 +120,18 @@ def extension():
             pathlib.Path(folder, name).write_text(text, encoding="utf-8")
         run("pip", "install", "--no-build-isolation", "--no-index", folder)
     return imported("kiln_answer")
+
+
+def embedding():
+    """Tell what programs print that embed Python: built as the compiler does by itself, and without PIE."""
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "main.c").write_text(EMBEDDING, encoding="utf-8")
+        words = run("python3-config", "--embed", "--includes", "--ldflags").split()
+        said = []
+        for options in ((), ("-fno-pie", "-no-pie")):
+            run("gcc", *options, f"{folder}/main.c", "-o", f"{folder}/main", *words)
+            said.append(run(f"{folder}/main"))
+    return said
 
 
 def environment():
@@ -199,6 +222,7 @@ def main():
         results["compiled_wheel"] = guarded(compiled_wheel)
     if GIVEN.get("builds"):
         results["extension"] = guarded(extension)
+        results["embedding"] = guarded(embedding)
     print(json.dumps({
         "facts": {name: fact for name, (fact, error, _) in results.items() if not error},
         "errors": {name: error for name, (_, error, _) in results.items() if error},

@@ -537,12 +537,28 @@ def unresolved(elves):
 
 
 def interpreter_of(path):
-    """Return the program loader that an ELF file names."""
+    """Return the program loader that an ELF file names: its segment of type PT_INTERP."""
     with open(path, "rb") as file:
-        match = re.search(rb"/[\w/.+-]*/ld-?[\w.+-]*\.so[\w.]*", file.read(1 << 16))
-    if match is None:
-        raise RuntimeError(path + " names no program loader")
-    return match.group().decode()
+        data = file.read()
+    wide, order = data[4] == 2, "little" if data[5] == 1 else "big"
+    # Where the program headers begin, how long one is, and how many there are.
+    fields = ((32, 8), (54, 2), (56, 2)) if wide else ((28, 4), (42, 2), (44, 2))
+    begin, size, count = (int.from_bytes(data[at : at + length], order) for at, length in fields)
+    places = ((8, 8), (32, 8)) if wide else ((4, 4), (16, 4))
+    for header in range(begin, begin + size * count, size):
+        if int.from_bytes(data[header : header + 4], order) == 3:
+            start, length = (int.from_bytes(data[header + at : header + at + long], order) for at, long in places)
+            return data[start : start + length].rstrip(b"\0").decode()
+    raise RuntimeError(path + " names no program loader")
+
+
+def library():
+    """Tell whether what links to the shared library runs in this interpreter and has its types, or a second one's."""
+    import ctypes
+
+    found = ctypes.CDLL(sysconfig.get_config_var("INSTSONAME"))
+    same = ctypes.addressof(ctypes.c_char.in_dll(found, "PyLong_Type")) == id(int)
+    return {"initialized": bool(found.Py_IsInitialized()), "same types": same}
 
 
 def missing_libraries(loader, path):
@@ -567,7 +583,7 @@ def spawn(args):
 
 
 # In processes of their own, some of which may crash; and within this one.
-APART = (commands, modules, pinned, compiled, thread_stack, lock)
+APART = (commands, modules, pinned, compiled, thread_stack, lock, library)
 HERE = (
     interpreter, compilers, packages, bytecode, foreign_certificates, tk, sqlite, tls, zones, text, services, system,
     recorded, programs, present, granted,

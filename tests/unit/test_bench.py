@@ -143,7 +143,7 @@ def test_planning_is_measured_by_image(tmp_path):
         (
             ["quickly"],
             5,
-            "'quickly' is no benchmark; there are compile, family, speed, start, size, plan, cli, noop, tests",
+            "'quickly' is no benchmark; there are compile, family, cross, speed, start, size, plan, cli, noop, tests",
         ),
         (["plan"], -1, "--runs -1: nothing would be measured; give 1 or more"),
         (["noop"], 5, "no image is recorded here; build one: ./run invoke build "),

@@ -1,5 +1,7 @@
 """The pure parts of the script that runs in images."""
 
+import struct
+
 import pytest
 
 from tests.images import probe
@@ -30,13 +32,33 @@ def test_elf_header(tmp_path, content, expected):
     assert expected == probe.elf(str(path))
 
 
-def test_program_loader(tmp_path):
-    """The loader is the one that the interpreter itself names."""
+@pytest.mark.parametrize(
+    ("bits", "order"),
+    [(2, "little"), (1, "little"), (2, "big")],
+    ids=["amd64", "386", "s390x"],
+)
+def test_program_loader(tmp_path, bits, order):
+    """The loader is the one that the file names among its segments, wherever that is; a plain library names none."""
+    sign, loader = "<" if order == "little" else ">", b"/lib/ld-musl-x86_64.so.1\0"
+    wide = bits == 2
+    begin = 64 if wide else 52
+    fields = "QQQIHHHHHH" if wide else "IIIIHHHHHH"
+    size = struct.calcsize("=IIQQQQQQ" if wide else "=IIIIIIII")
+    place = begin + 2 * size + 70_000
+
+    def segment(kind):
+        if wide:
+            return struct.pack(f"{sign}IIQQQQQQ", kind, 4, place, 0, 0, len(loader), len(loader), 1)
+        return struct.pack(f"{sign}IIIIIIII", kind, place, 0, 0, len(loader), len(loader), 4, 1)
+
+    ident = b"\x7fELF" + bytes([bits, 1 if order == "little" else 2]) + b"\0" * 10
+    rest = struct.pack(f"{sign}HHI{fields}", 3, 62, 1, 0, begin, 0, 0, begin, size, 2, 0, 0, 0)
     path = tmp_path / "python3"
-    path.write_bytes(header() + b"/lib64/ld-linux-x86-64.so.2\0rest")
-    assert probe.interpreter_of(str(path)) == "/lib64/ld-linux-x86-64.so.2"
-    path.write_bytes(header() + b"/lib/ld-musl-x86_64.so.1\0rest")
+    path.write_bytes(ident + rest + segment(1) + segment(3) + b"\0" * 70_000 + loader)
     assert probe.interpreter_of(str(path)) == "/lib/ld-musl-x86_64.so.1"
+    path.write_bytes(ident + rest + segment(1) + segment(1) + b"\0" * 70_000 + loader)
+    with pytest.raises(RuntimeError, match="names no program loader"):
+        probe.interpreter_of(str(path))
 
 
 def test_needles_are_sought_in_small_files(tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """Dockerfiles are a pure function of the family, and their folder holds nothing else."""
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kiln import catalog, generated, matrix, render
 from kiln.errors import RenderError
+from kiln.model import Compression
 from tests.unit import family as f
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +63,32 @@ def test_slim_installs_no_compiler_and_copies_no_tk(ours):
         building = {"gcc", "make", "tk-dev"} & set(" ".join(lines).split())
         assert bool(building) == (image.variant == "full"), image.id
         assert ("/install/full/" in final) == (image.variant == "full"), image.id
+
+
+def test_with_gzip_pip_has_no_bytecode(ours):
+    """It stays behind on its way from the compile stage, which is the same; distroless images have no pip."""
+    family = msgspec.structs.replace(ours.catalog, compression=Compression(algorithm="gzip", level=12))
+    for name, lean in (("3.13.5-trixie", True), ("3.13.5-slim-trixie", True), ("3.13.5-distroless-trixie", False)):
+        image = ours.get(name)
+        text, plain = render.dockerfile(image, family), render.dockerfile(image, ours.catalog)
+        assert (text != plain) == lean
+        assert ("\nFROM base AS lean\n" in text) == ("\nCOPY --from=lean /python/ /\n" in text) == lean
+        assert render.compile_key(image, "linux/amd64", family) == render.compile_key(
+            image, "linux/amd64", ours.catalog
+        )
+
+
+def test_the_library_is_the_program_where_that_was_tried(ours):
+    """On Debian; on Alpine the program holds the interpreter a second time."""
+    debian, alpine = (
+        next(render.dockerfile(one, ours.catalog) for one in ours.images if one.target.distribution == name)
+        for name in ("debian", "alpine")
+    )
+    link = re.compile(r"^ln -f lib/libpython3\.\d+t?\.so\.1\.0 bin/python3\.\d+t?$", re.MULTILINE)
+    assert link.search(debian)
+    assert "-Wl,-e,_start" in debian
+    assert not link.search(alpine)
+    assert "private BLDLIBRARY = $(LIBRARY_OBJS)" in alpine
 
 
 def test_labels_come_from_the_matrix(ours):
