@@ -1,6 +1,5 @@
 """Dockerfiles are a pure function of the family, and their folder holds nothing else."""
 
-import re
 from pathlib import Path
 
 import msgspec
@@ -76,19 +75,6 @@ def test_with_gzip_pip_has_no_bytecode(ours):
         assert render.compile_key(image, "linux/amd64", family) == render.compile_key(
             image, "linux/amd64", ours.catalog
         )
-
-
-def test_the_library_is_the_program_where_that_was_tried(ours):
-    """On Debian; on Alpine the program holds the interpreter a second time."""
-    debian, alpine = (
-        next(render.dockerfile(one, ours.catalog) for one in ours.images if one.target.distribution == name)
-        for name in ("debian", "alpine")
-    )
-    link = re.compile(r"^ln -f lib/libpython3\.\d+t?\.so\.1\.0 bin/python3\.\d+t?$", re.MULTILINE)
-    assert link.search(debian)
-    assert "-Wl,-e,_start" in debian
-    assert not link.search(alpine)
-    assert "private BLDLIBRARY = $(LIBRARY_OBJS)" in alpine
 
 
 def test_labels_come_from_the_matrix(ours):
