@@ -35,7 +35,10 @@ def run(names: Sequence[str], matrix: Matrix, ask: Ask, keep: Callable[[Report],
         # What is missing is said before anything is measured, which would be lost.
         if "compile" not in chosen:
             _look(chosen, matrix, ask)
-        facts = machine.engine_facts(engines.bring())
+        engine = engines.bring()
+        if "cross" in chosen:
+            bench_compile.crossed(matrix, ask, engine)
+        facts = machine.engine_facts(engine)
     before = {**machine.facts(), **facts}
     sections = []
     for name in chosen:

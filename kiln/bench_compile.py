@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from kiln import build as building
 from kiln import engine as engines
-from kiln import foreign, phases, plan, reference, stages
+from kiln import foreign, phases, plan, reference
 from kiln.bench_pair import Ask, image
 from kiln.build import Outcome
 from kiln.engine import Engine
@@ -90,22 +90,28 @@ def family(matrix: Matrix, ask: Ask) -> Section:
     )  # fmt: skip
 
 
+def crossed(matrix: Matrix, ask: Ask, engine: Engine) -> tuple[Image, str]:
+    """Return an image and one of its platforms that it is cross compiled for, with an emulator for that at hand.
+
+    Raises SelectionError where there is no such platform, and EngineError where it cannot be emulated.
+    """
+    chosen, nodes = _chosen(matrix, ask, engine), foreign.inspect(engine)
+    platform = next((one for one in chosen.platforms if foreign.toolchain(chosen.target, one, nodes)), "")
+    if not platform:
+        raise SelectionError(f"{chosen.id}: is cross compiled for no platform here; name another one with --image")
+    if reason := foreign.ready([platform], engine).get(platform):
+        raise EngineError(reason)
+    return chosen, platform
+
+
 def crossing(matrix: Matrix, ask: Ask) -> Section:
     """Measure a cross compiled image, from nothing to the engine, against the same one compiled under emulation.
 
-    Both are quick builds, for the other one takes hours with optimisation. Raises SelectionError where the image is not
-    cross compiled here, and EngineError where its platform cannot be emulated.
+    Both are quick builds, for the other one takes hours with optimisation.
     """
     engine = engines.bring()
     quick = replace(ask, quick=True)
-    chosen = _chosen(matrix, ask, engine)
-    platform = next((one for one in chosen.platforms if stages.crossable(chosen.target, one, engine.platform)), "")
-    if not platform:
-        raise SelectionError(
-            f"{chosen.id}: is cross compiled for none of its platforms here; name another with --image"
-        )
-    if reason := foreign.ready([platform], engine).get(platform):
-        raise EngineError(reason)
+    chosen, platform = crossed(matrix, ask, engine)
     sides = (engine.platform, "")
     options = Options(quick=True)
     mine, emulated = (
