@@ -9,13 +9,11 @@ from kiln import bench_compile, bench_images, bench_own, bench_pair, bench_speed
 from kiln import engine as engines
 from kiln.bench_pair import Ask
 from kiln.bench_plan import planning
+from kiln.bench_results import FIGURES
 from kiln.console import step
 from kiln.errors import SelectionError
 from kiln.matrix import Matrix
 from kiln.timing import Report, Section
-
-FIGURES = ("compile", "family", "cross", "speed", "start", "size", "plan", "cli", "noop", "tests")
-"""All of them, in the order in which they run: what is compiled first is measured then."""
 
 
 def run(names: Sequence[str], matrix: Matrix, ask: Ask, keep: Callable[[Report], object]) -> Report:

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kiln.bench_results import Measured
+from kiln.bench_results import FIGURES, Measured
 
 PLOT = "benchmarks/results.svg"
-_ORDER = ("compile", "family", "cross", "speed", "start", "size", "plan", "cli", "noop", "tests")
 
 
 def ordered(figures: Mapping[str, Measured]) -> list[Measured]:
     """Return figures in the order in which people look for them."""
-    return [figures[name] for name in _ORDER if name in figures]
+    return [figures[name] for name in FIGURES if name in figures]
 
 
 def values(figures: Mapping[str, Measured]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from kiln.errors import ReadmeError, SelectionError
 from kiln.timing import Report, Section, Timing
 
 FILE = "benchmarks/results.json"
+FIGURES = ("compile", "family", "cross", "speed", "start", "size", "plan", "cli", "noop", "tests")
+"""All benchmarks, in the order in which they run and are shown: what is compiled first is measured then."""
 _ABOUT = "Written by `invoke bench`, which replaces the figures that it measures; README.md shows them."
 
 
