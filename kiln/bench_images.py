@@ -46,7 +46,7 @@ def start(pair: Pair, runs: int) -> Section:
 def _start(engine: Engine, reference: str) -> float:
     """Return the seconds of one cold start."""
     command = ("run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "bash", reference)
-    said = run(engine.docker(*command, "-c", _CLOCK, IMPORTS), engine.env).split()
+    said = engine.run(*command, "-c", _CLOCK, IMPORTS).split()
     try:
         begin, end = (float(word.replace(",", ".")) for word in said)
     except ValueError:
@@ -97,7 +97,7 @@ def _saved(engine: Engine, reference: str) -> list[Descriptor]:
     """Return an image's layers as the engine holds them, and pushes them."""
     with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as folder:
         archive = Path(folder) / "image.tar"
-        run(engine.docker("save", "--output", archive, reference), engine.env)
+        engine.run("save", "--output", archive, reference)
         return oci.layers(archive, engine.platform)
 
 

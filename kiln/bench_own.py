@@ -98,13 +98,13 @@ def noop(build: Build, engine: Engine, versions: Path, runs: int) -> Section:
 def image_tests(built: Record, engine: Engine, versions: Path, runs: int) -> Section:
     """Measure the tests of one image, the largest, less what pytest and a container take to start."""
     command = (*_PYTEST, "--platform", built.platform, "--versions", str(versions), built.id)
-    container = engine.docker("run", "--rm", "--pull", "never", built.reference, "true")
+    start = partial(engine.run, "run", "--rm", "--pull", "never", built.reference, "true")
     said: list[str] = []
     whole, collecting, starting = in_turn(
         {
             "pytest": timed(lambda: said.append(run(command, accept=(0, 1)))),
             "pytest --collect-only": timed(partial(run, (*command, "--collect-only"))),
-            "docker run": timed(partial(run, container, engine.env)),
+            "docker run": timed(start),
         },
         runs,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kiln import phases, store
+from kiln import phases, runtime, store
 from kiln.engine import Engine
 from kiln.errors import BuildError
 from kiln.phases import Phase
@@ -39,12 +39,29 @@ class Buildx:
         """Whether everything was told to end."""
 
     def bake(self, target: str, tell: Callable[[str], None]) -> tuple[Phase, ...]:
-        """Run one target to its end, tell each phase, and return where the time went.
+        """Run one target to its end, report each phase, and return where the time went.
 
-        BuildError with the log's path where it fails.
+        What the container runtime does not start is started again, a bounded number of times.
+        Raises BuildError with the log's path if the build fails.
         """
         log = self._place.log(target)
-        with store.disk_errors(log), log.open("w", encoding="utf-8") as file:
+        taken: tuple[Phase, ...] = ()
+        log.unlink(missing_ok=True)
+        for attempt in range(1, runtime.ATTEMPTS + 1):
+            trace, code = self._run(target, log, tell)
+            # What had ended comes from BuildKit's cache when it is run again.
+            taken = phases.add(taken, trace.phases.found)
+            if not code:
+                return taken
+            fault = runtime.at_fault(trace.error) and not self.stopped
+            if not fault or attempt == runtime.ATTEMPTS:
+                break
+            runtime.repeat(target, trace.error, attempt)
+        raise BuildError(f"{runtime.broken(trace.error) if fault else self._reason(trace, code)}; see {log}")
+
+    def _run(self, target: str, log: Path, tell: Callable[[str], None]) -> tuple[Trace, int]:
+        """Run one target once; return what it printed, and its exit code."""
+        with store.disk_errors(log), log.open("a", encoding="utf-8") as file:
             command = [*self._command, target]
             file.write(f"$ {shlex.join(command)}\n")
             trace = Trace(file)
@@ -55,9 +72,7 @@ class Buildx:
                     tell(trace.phase)
                 code = child.wait()
             file.write(f"phases: {phases.words(trace.phases.found)}\n")
-        if code:
-            raise BuildError(f"{self._reason(trace, code)}; see {log}")
-        return trace.phases.found
+        return trace, code
 
     def stop(self) -> None:
         """End what runs, and let nothing start any more; BuildKit keeps its cache."""

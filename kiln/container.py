@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
 import tarfile
 import time
 import uuid
@@ -43,7 +41,7 @@ class Container:
         self.execs += 1
         text = f"GIVEN = {dict(given)!r}\n{script}"
         command = ("exec", "--interactive", f"--user={user}", self.name, "python3", "-B", "-")
-        answer = _docker(self._engine, *command, stdin=text.encode())
+        answer = self._engine.run(*command, stdin=text.encode())
         try:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
@@ -52,11 +50,11 @@ class Container:
 
     def start(self) -> None:
         """Start the container again."""
-        _docker(self._engine, "start", self.name)
+        self._engine.run("start", self.name)
 
     def stop(self) -> int:
         """Ask the container to end, end it after the engine's grace period, and return its exit code."""
-        _docker(self._engine, "stop", self.name)
+        self._engine.run("stop", self.name)
         return self.wait(0)
 
     def wait(self, seconds: float) -> int:
@@ -70,10 +68,11 @@ class Container:
 
     def logs(self) -> str:
         """Return what the container has written."""
-        return _docker(self._engine, "logs", self.name, errors=True)
+        done = self._engine.call("logs", self.name)
+        return "\n".join(filter(None, (text.decode(errors="replace").strip() for text in (done.stdout, done.stderr))))
 
     def _state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(_docker(self._engine, "inspect", "--format={{json .State}}", self.name))
+        state: dict[str, Any] = json.loads(self._engine.run("inspect", "--format={{json .State}}", self.name))
         return state
 
 
@@ -108,9 +107,9 @@ def _take_over(engine: Engine, left: Path) -> None:
 
 def _remove(engine: Engine, token: str) -> None:
     """Remove all containers of a lease."""
-    found = _docker(engine, "ps", "--all", "--quiet", "--filter", f"label={LABEL}={token}").split()
+    found = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}={token}").split()
     if found:
-        _docker(engine, "rm", "--force", "--volumes", *found)
+        engine.run("rm", "--force", "--volumes", *found)
 
 
 @contextmanager
@@ -129,29 +128,13 @@ def running(  # noqa: PLR0913 - each is a choice of its own
         # Values go by the environment: an argument can be read by everyone on the machine.
         lent = {**_variables(), **network.proxies()}
         chosen += [word for variable in sorted(lent) for word in ("--env", variable)]
-        _docker(engine, "create", *chosen, reference, *command, env=lent)
+        engine.run("create", *chosen, reference, *command, env=lent)
         _lend(engine, name)
-        _docker(engine, "start", name)
+        engine.run("start", name)
         yield Container(engine, name)
     finally:
         # One that was never made is no error to `rm --force`.
-        _docker(engine, "rm", "--force", "--volumes", name)
-
-
-def _docker(
-    engine: Engine, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, errors: bool = False
-) -> str:
-    """Run a docker command and return its output, with that to stderr if asked.
-
-    Raises EngineError with the last line where it fails.
-    """
-    environment = {**os.environ, **engine.env, **(env or {})}
-    done = subprocess.run(engine.docker(*args), input=stdin, env=environment, capture_output=True, check=False)
-    output, problem = (text.decode(errors="replace").strip() for text in (done.stdout, done.stderr))
-    if done.returncode:
-        reason = (problem or output or "no output").splitlines()[-1]
-        raise EngineError(f"docker {args[0]} failed with exit code {done.returncode}: {reason}")
-    return f"{output}\n{problem}".strip() if errors else output
+        engine.run("rm", "--force", "--volumes", name)
 
 
 def _variables() -> dict[str, str]:
@@ -169,7 +152,7 @@ def _lend(engine: Engine, name: str) -> None:
     files = {"pip.conf": network.pip_conf().encode()}
     if trusted:
         files["ca.crt"] = trusted.read_bytes()
-    _docker(engine, "cp", "-", f"{name}:/", stdin=_tar(files))
+    engine.run("cp", "-", f"{name}:/", stdin=_tar(files))
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:
@@ -192,7 +175,7 @@ def inspect(engine: Engine, reference: str) -> dict[str, Any]:
     Raises EngineError if it does not have it.
     """
     try:
-        found: list[dict[str, Any]] = json.loads(_docker(engine, "image", "inspect", reference))
+        found: list[dict[str, Any]] = json.loads(engine.run("image", "inspect", reference))
     except EngineError:
         raise EngineError(f"the engine has no image {reference}; build it again with `invoke build`") from None
     return found[0]
@@ -200,4 +183,4 @@ def inspect(engine: Engine, reference: str) -> dict[str, Any]:
 
 def history(engine: Engine, reference: str) -> str:
     """Return the commands that made an image's layers, one a line."""
-    return _docker(engine, "history", "--no-trunc", "--format", "{{.CreatedBy}}", reference)
+    return engine.run("history", "--no-trunc", "--format", "{{.CreatedBy}}", reference)

@@ -1,10 +1,8 @@
 """What is in an image: its packages, and where it would have newer ones from; nothing is run in it."""
 
 import io
-import os
 import posixpath
 import re
-import subprocess
 import tarfile
 import uuid
 from collections.abc import Mapping
@@ -69,12 +67,12 @@ def look(  # noqa: PLR0913 - what the engine must know, and where the answer is 
     options = ("--label", f"{container.LABEL}={token}", "--platform", platform)
     try:
         # It is never started, so what it would run need not be there.
-        _docker(engine, "create", "--name", name, *options, "--pull", "missing" if pull else "never", reference, "none")
+        engine.run("create", "--name", name, *options, "--pull", "missing" if pull else "never", reference, "none")
         found = _read(engine, name)
     finally:
-        _docker(engine, "rm", "--force", "--volumes", name)
+        engine.run("rm", "--force", "--volumes", name)
         if pulled and _holds(engine, reference):
-            _docker(engine, "rmi", reference)
+            engine.run("rmi", reference)
     keep(key, found)
     return found
 
@@ -128,7 +126,7 @@ def unpacked(archive: bytes, folder: str) -> dict[str, bytes]:
 
 
 def _read(engine: Engine, name: str) -> Contents:
-    base = _docker(engine, "inspect", "--format", f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}', name).decode().strip()
+    base = engine.run("inspect", "--format", f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}', name)
     for path in DPKG_STATUS:
         if status := _copy(engine, name, path):
             files = {file: text for folder in APT_FOLDERS for file, text in _copy(engine, name, folder).items()}
@@ -149,7 +147,7 @@ def _text(files: Mapping[str, bytes]) -> str:
 def _copy(engine: Engine, name: str, path: str) -> dict[str, bytes]:
     """Return the files at a path in a container by their path; none where there is nothing."""
     try:
-        archive = _docker(engine, "cp", "--follow-link", f"{name}:{path}", "-")
+        archive = engine.call("cp", "--follow-link", f"{name}:{path}", "-").stdout
     except EngineError as error:
         if _ABSENT.search(str(error)):
             return {}
@@ -162,14 +160,4 @@ def _store(key: str) -> Path:
 
 
 def _holds(engine: Engine, reference: str) -> bool:
-    return bool(_docker(engine, "image", "ls", "--quiet", "--no-trunc", reference))
-
-
-def _docker(engine: Engine, *args: str) -> bytes:
-    """Run a docker command and return its output; raise EngineError with its last line where it fails."""
-    environment = {**os.environ, **engine.env}
-    done = subprocess.run(engine.docker(*args), env=environment, capture_output=True, check=False)
-    if done.returncode:
-        reason = (done.stderr.decode(errors="replace").strip() or "no output").splitlines()[-1]
-        raise EngineError(f"docker {args[0]} failed with exit code {done.returncode}: {reason}")
-    return done.stdout
+    return bool(engine.run("image", "ls", "--quiet", "--no-trunc", reference))

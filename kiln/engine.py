@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from kiln import console, engine_private, engine_root, paths, process
-from kiln.errors import CommandError, EngineError
+from kiln import console, engine_private, engine_root, paths, process, runtime
+from kiln.errors import CommandError, EngineError, RuntimeFailedError
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 ANSWER_SECONDS = 20
@@ -53,6 +53,33 @@ class Engine:
     def buildx(self, *args: str | Path) -> list[str]:
         """Return the command line of a buildx command, given without the word `buildx`."""
         return [*self.builder, *map(str, args)]
+
+    def call(
+        self, *args: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a docker command to its end, and return its output; `env` is added to this process's own.
+
+        What the container runtime does not start is started again, a bounded number of times. Raises
+        RuntimeFailedError if it never does, and EngineError with docker's reason for any other failure.
+        """
+        environment = {**os.environ, **self.env, **(env or {})}
+        for attempt in range(1, runtime.ATTEMPTS + 1):
+            done = subprocess.run(self.docker(*args), input=stdin, env=environment, capture_output=True, check=False)
+            if not done.returncode:
+                return done
+            words = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
+            if not runtime.at_fault(words):
+                raise EngineError(f"docker {args[0]} failed with exit code {done.returncode}: {runtime.reason(words)}")
+            if attempt < runtime.ATTEMPTS:
+                runtime.repeat(f"docker {args[0]}", words, attempt)
+        log = f"see {paths.log('dockerd')}" if self.private else "look into the engine's log"
+        raise RuntimeFailedError(
+            f"docker {args[0]}: {runtime.broken(words)}; {log}, restart the engine, or name another with DOCKER_HOST"
+        )
+
+    def run(self, *args: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """Return what a docker command prints, as `call` runs it, without the space around it."""
+        return self.call(*args, stdin=stdin, env=env).stdout.decode(errors="replace").strip()
 
     @property
     def platform(self) -> str:

@@ -33,6 +33,10 @@ class EngineError(KilnError):
     """No usable Docker engine, and none could be brought."""
 
 
+class RuntimeFailedError(EngineError):
+    """The engine's container runtime does not start a process, however often it is asked."""
+
+
 class AptError(KilnError):
     """This machine's apt has no Debian archive, or cannot get what is asked of it."""
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from kiln import build as building
 from kiln import engine as engines
-from kiln import foreign, plan, process, publish, workspace
+from kiln import foreign, plan, process, publish, runtime, workspace
 from kiln.build import Outcome
 from kiln.console import say, seconds
 from kiln.engine import STORE_REMEDY, Engine
@@ -61,6 +61,8 @@ def build(  # noqa: PLR0913 - what the command line gives
         built = [one.record for one in outcomes if one.record]
         text, refused = publish.push(wanted, built, matrix, engine, versions)
         lines += ["", text]
+    if runtime.repeats:
+        lines += ["", f"started again, because the container runtime failed: {len(runtime.repeats)} times"]
     lines += _how_to_run(outcomes, engine)
     return "\n".join(lines), refused or any(one.result == "failed" for one in outcomes)
 

@@ -55,6 +55,8 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The names of the checks that failed, none of them if all is well."""
     tested: str
     """When, in UTC."""
+    repeats: int = 0
+    """How often something in its containers was started again, because the container runtime had failed."""
 
 
 def _read(path: Path, kind: type[_T]) -> _T | None:

@@ -9,7 +9,7 @@ from typing import Any
 from kiln import container
 from kiln.container import Container
 from kiln.engine import Engine
-from kiln.errors import EngineError
+from kiln.errors import EngineError, RuntimeFailedError
 from kiln.image import Installed
 from tests.images import broker
 from tests.images.cases import Case
@@ -44,6 +44,8 @@ class Application:
                 running.stop()
                 running.start()
                 found["facts"]["early"] = _stop(running)
+            except RuntimeFailedError:
+                raise
             except EngineError as error:
                 raise EngineError(f"{error}; its log ends: {running.logs()[-300:]}") from None
         return {"facts": {**found["facts"], "again": again["facts"]}, "errors": {**again["errors"], **found["errors"]}}

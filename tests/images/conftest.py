@@ -161,9 +161,11 @@ def pytest_runtest_logreport(report):
 def pytest_terminal_summary(terminalreporter):
     """Say what each image took: the container's start is the engine's work, the rest is ours."""
     for name, spent in sorted(_spent.items()):
-        execs = spent.pop("execs")
+        execs, repeats = spent.pop("execs"), spent.pop("repeats")
         parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in spent.items())
         terminalreporter.write_line(f"{name}: {parts}; {execs} docker exec")
+        for reason in repeats:
+            terminalreporter.write_line(f"{name}: started again, because the container runtime failed: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -39,20 +39,20 @@ class State:
             ended[name] = "failed" if report.failed or ended.get(name) == "failed" else report.outcome
         if report.when == "teardown" and len(ended) == self.total[case.id]:
             subject = self.subjects.get(case.id)
-            spent = {**subject.seconds, "execs": subject.execs} if subject else {}
+            spent = {**subject.seconds, "execs": subject.execs, "repeats": subject.repeats} if subject else {}
             report.user_properties.append(("kiln", spent))
             if case.record and subject and not subject.broken:
-                _store(case, case.record.digest, ended)
+                _store(case, case.record.digest, ended, len(subject.repeats))
 
 
-def _store(case: Case, digest: str, ended: dict[str, str]) -> None:
+def _store(case: Case, digest: str, ended: dict[str, str], repeats: int) -> None:
     failed = tuple(sorted(name for name, outcome in ended.items() if outcome == "failed"))
     passed = sum(outcome == "passed" for outcome in ended.values())
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     records.save_result(
         records.Result(
             id=case.image.id, platform=case.platform, digest=digest, tests=case.tests, passed=passed,
-            failed=failed, tested=now,
+            failed=failed, tested=now, repeats=repeats,
         )
     )  # fmt: skip
 

@@ -12,10 +12,10 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 import testinfra
 
-from kiln import container, index, network, paths
+from kiln import container, index, network, paths, runtime
 from kiln.container import Container
 from kiln.engine import Engine
-from kiln.errors import EngineError
+from kiln.errors import EngineError, RuntimeFailedError
 from kiln.packages import installed
 from tests.images import expect
 from tests.images.application import Application
@@ -52,6 +52,7 @@ class Subject:
         self._stack = ExitStack()
         self.broken = False
         """Whether there is no container to look at; nothing is then known of the image."""
+        self._repeated = len(runtime.repeats)
         self._told: set[str] = set()
 
     def close(self) -> None:
@@ -93,10 +94,21 @@ class Subject:
 
         def counted(*args: Any, **kwargs: Any) -> Any:
             running.execs += 1
-            return plain(*args, **kwargs)
+            for attempt in range(1, runtime.ATTEMPTS + 1):
+                answer = plain(*args, **kwargs)
+                if not (answer.rc and runtime.at_fault(answer.stderr)):
+                    return answer
+                if attempt < runtime.ATTEMPTS:
+                    runtime.repeat("docker exec", answer.stderr, attempt)
+            return self._fail(runtime.broken(answer.stderr))
 
         found.backend.run = counted
         return found
+
+    @property
+    def repeats(self) -> list[str]:
+        """Return why something was started again in its containers: the container runtime's reasons."""
+        return runtime.repeats[self._repeated :]
 
     @property
     def execs(self) -> int:
@@ -128,13 +140,19 @@ class Subject:
         self._skip_if_broken()
         try:
             return self._runs.ends(*options)
+        except RuntimeFailedError as error:
+            self._fail(str(error))
         except EngineError as error:
             pytest.fail(f"{self.case.id}: {error}", pytrace=False)
 
     def _answer(self, name: str) -> Facts:
         """Return a script's answer; where there is none, one check says why and the others are not repeated."""
         own = {"distributions": lambda: self._distributions, "life": lambda: self._life}
-        answer = own[name]() if name in own else self._answers[name]
+        self._skip_if_broken()
+        try:
+            answer = own[name]() if name in own else self._answers[name]
+        except RuntimeFailedError as error:
+            self._fail(str(error))
         if isinstance(answer, Facts):
             return answer
         if name in self._told:
@@ -171,6 +189,8 @@ class Subject:
         begin = time.monotonic()
         try:
             return Facts(self.case.id, self._runs.life(installed(self.case.image)))
+        except RuntimeFailedError:
+            raise
         except EngineError as error:
             return error
         finally:
@@ -183,6 +203,8 @@ class Subject:
         user = "0" if name == "probe" and rights else ""
         try:
             return Facts(self.case.id, running.ask(script, given, user=user))
+        except RuntimeFailedError:
+            raise
         except EngineError as error:
             return error
 
