@@ -1,6 +1,7 @@
 # The first process of the private engine: makes its mounts, then waits for dockerd.
 # It runs in mount and process namespaces of its own, so that its end ends all of the engine.
-# Set by Kiln: ROOT and RUN (folders), and the network settings of the user.
+# Set by Kiln: ROOT and RUN (folders), and the network settings of the user. Its one argument is the
+# engine's name, by which it is found if its folder is gone.
 set -eu
 trap 'exit 1' TERM
 

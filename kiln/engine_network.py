@@ -1,10 +1,12 @@
 """The private engine's bridge: an address range of its own, and the rules that lead out of it.
 
 dockerd is told to keep its hands off iptables: it would empty chains that another engine on
-the same host uses. What is added here is named in a file first, so that it is always removed.
+the same host uses. Everything that is added here carries the engine's name, so that it is found and
+removed even if the engine's folder is gone.
 """
 
 import ipaddress
+import shlex
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,9 @@ FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 # The range for benchmarks (RFC 2544) is hardly ever routed; the private ones often are.
 _POOLS = ("198.18.0.0/15", "10.0.0.0/8", "172.16.0.0/12")
 _PREFIX = 20
+_IPTABLES = ("iptables", "iptables-legacy")
+_WAS_OFF = ", forwarding was off"
+"""In the rules' comments, where a later start finds it."""
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,32 +84,51 @@ def up(root: Path, name: str, record: Path) -> Network:
         for rule in rules(network):
             _run(root, network.iptables, "--wait", *rule[:2], "--insert", *rule[2:])
     except (CommandError, OSError) as error:
-        down(root, record)
+        down(root, name, record)
         raise EngineError(f"{name}: cannot make the private engine's bridge; {error}") from error
     return network
 
 
-def down(root: Path, record: Path) -> None:
-    """Remove what `up` made; nothing happens where nothing was."""
-    try:
-        network = msgspec.json.decode(record.read_bytes(), type=Network)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return
-    for rule in rules(network):
-        while _tried(root, network.iptables, "--wait", *rule[:2], "--delete", *rule[2:]):
-            pass
-    for bridge in _bridges(root, network):
-        _tried(root, "ip", "link", "delete", bridge)
-    # Without the bridge this is a later boot, whose settings are not the recorded ones.
-    if _tried(root, "ip", "link", "delete", network.bridge) and not network.forwarding and not _has_bridges():
+def down(root: Path | None, name: str, record: Path) -> None:
+    """Remove what `up` made for an engine of this name, with or without the record of it.
+
+    `root` has the programs for it; the host's own are used if it is None.
+    """
+    found = [*_recorded(record), *_left(root, name)]
+    for network in found:
+        for rule in rules(network):
+            while _tried(root, network.iptables, "--wait", *rule[:2], "--delete", *rule[2:]):
+                pass
+        for bridge in _bridges(root, network):
+            _tried(root, "ip", "link", "delete", bridge)
+    # Without a bridge this is a later boot, whose settings are not the recorded ones.
+    there = [_tried(root, "ip", "link", "delete", bridge) for bridge in {name, *(one.bridge for one in found)}]
+    if any(there) and any(not one.forwarding for one in found) and not _has_bridges():
         FORWARD.write_text("0", encoding="ascii")
-    record.unlink()
+    record.unlink(missing_ok=True)
+
+
+def exists(name: str) -> bool:
+    """Tell whether the host has a bridge of this name."""
+    return Path("/sys/class/net", name).exists()
+
+
+def saved(text: str, name: str, iptables: str) -> list[Network]:
+    """Return the networks of an engine's name in what `iptables-save` prints, each once."""
+    found = {}
+    for line in text.splitlines():
+        words = shlex.split(line) if name in line else []
+        if "MASQUERADE" in words and "-s" in words and "--comment" in words:
+            comment, subnet = words[words.index("--comment") + 1], words[words.index("-s") + 1]
+            if comment in {name, name + _WAS_OFF}:
+                found[subnet] = Network(bridge=name, subnet=subnet, forwarding=comment == name, iptables=iptables)
+    return list(found.values())
 
 
 def rules(network: Network) -> list[list[str]]:
     """Return the rules, each as table option, table, chain and the rest."""
     subnet = network.subnet
-    mark = ["-m", "comment", "--comment", network.bridge]
+    mark = ["-m", "comment", "--comment", network.bridge + ("" if network.forwarding else _WAS_OFF)]
     back = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
     return [
         ["-t", "nat", "POSTROUTING", "-s", subnet, "!", "-d", subnet, *mark, "-j", "MASQUERADE"],
@@ -122,9 +146,32 @@ def _candidates(start: int) -> Iterator[ipaddress.IPv4Network]:
             yield ipaddress.IPv4Network((int(pool[0]) + index * 2 ** (32 - _PREFIX), _PREFIX))
 
 
-def _bridges(root: Path, network: Network) -> list[str]:
+def _recorded(record: Path) -> list[Network]:
+    """Return the network that a record holds, if it can be read."""
+    try:
+        return [msgspec.json.decode(record.read_bytes(), type=Network)]
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def _left(root: Path | None, name: str) -> list[Network]:
+    """Return the networks of an engine's name that the host's rules show."""
+    found = []
+    for program in _IPTABLES:
+        try:
+            found += saved(_run(root, f"{program}-save"), name, program)
+        except CommandError:
+            # The kernel lacks what this one speaks to, or the host has no such program.
+            continue
+    return found
+
+
+def _bridges(root: Path | None, network: Network) -> list[str]:
     """Return the further bridges in a network's range, of the user's networks; dockerd leaves them."""
-    lines = _run(root, "ip", "-oneline", "-4", "address").splitlines()
+    try:
+        lines = _run(root, "ip", "-oneline", "-4", "address").splitlines()
+    except CommandError:
+        return []
     rows = [line.split() for line in lines]
     subnet = ipaddress.IPv4Network(network.subnet)
     inside = [row[1] for row in rows if ipaddress.IPv4Interface(row[3]).ip in subnet]
@@ -133,7 +180,7 @@ def _bridges(root: Path, network: Network) -> list[str]:
 
 def _iptables(root: Path) -> str:
     """Return the iptables that works with this kernel: older ones lack nf_tables."""
-    works = (name for name in ("iptables", "iptables-legacy") if _tried(root, name, "-t", "nat", "-S"))
+    works = (name for name in _IPTABLES if _tried(root, name, "-t", "nat", "-S"))
     return next(works, "iptables")
 
 
@@ -146,12 +193,13 @@ def _address(little_endian: str) -> str:
     return socket.inet_ntoa(struct.pack("<L", int(little_endian, 16)))
 
 
-def _run(root: Path, *args: str) -> str:
-    # The programs of the root file system, for the host may have none.
-    return process.run(["chroot", root, *args], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+def _run(root: Path | None, *args: str) -> str:
+    # The programs of the root file system come first, because the host may have none.
+    command = ["chroot", str(root), *args] if root else args
+    return process.run(command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
 
-def _tried(root: Path, *args: str) -> bool:
+def _tried(root: Path | None, *args: str) -> bool:
     try:
         _run(root, *args)
     except CommandError:

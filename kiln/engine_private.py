@@ -19,6 +19,8 @@ SCRIPT = Path(__file__).with_name("engine_init.sh")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 START_SECONDS = 60
 STOP_SECONDS = 40
+YOUNG_SECONDS = START_SECONDS
+"""How long another home's engine may take to note that it runs."""
 # The kernel's struct sockaddr_un has 108 bytes for a path with its end.
 _SOCKET_LIMIT = 107
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -83,11 +85,13 @@ def start() -> None:
 def stop() -> bool:
     """Stop this home's engine and remove all traces of it on the host; tell whether it ran."""
     with paths.lock("engine"):
-        pid = running()
+        pid = running() or next((pid for pid, owner in _abandoned().items() if owner == name()), None)
         if pid is not None:
             with console.step("Stopping the private Docker engine"):
                 _end(pid)
         _clear(engine_root.current())
+    if engine_network.exists(name()):
+        console.say(f"the bridge {name()} is left, because iproute2 is not installed; the next start removes it")
     return pid is not None
 
 
@@ -148,7 +152,7 @@ def _launch(root: Path) -> subprocess.Popen[bytes]:
     }  # fmt: skip
     # Mounts of the host reach the engine, its own never the host.
     spaces = ["--mount", "--propagation", "slave", "--pid", "--ipc", "--uts"]
-    command = ["unshare", *spaces, "--fork", "--kill-child", "sh", str(SCRIPT)]
+    command = ["unshare", *spaces, "--fork", "--kill-child", "sh", str(SCRIPT), name()]
     with _log().open("w", encoding="utf-8") as log:
         return subprocess.Popen(command, env=environment, cwd="/", stdin=subprocess.DEVNULL,
                                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip
@@ -166,27 +170,61 @@ def _await(alive: Callable[[], bool], what: str) -> None:
 def _end(pid: int) -> None:
     """End the engine: containers first, by dockerd; the kernel ends what is left with `pid`."""
     deadline = time.monotonic() + STOP_SECONDS
-    wanted = signal.SIGTERM
-    while running() == pid:
+    wanted, known = signal.SIGTERM, _identity(pid)
+    while known and _identity(pid) == known:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, wanted)
-        while running() == pid and time.monotonic() < deadline:
+        while _identity(pid) == known and time.monotonic() < deadline:
             time.sleep(0.05)
         wanted = signal.SIGKILL
 
 
+def _identity(pid: int) -> tuple[int, int] | None:
+    """Return a process's number and start time, or None if it has ended."""
+    try:
+        return identity(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _abandoned() -> dict[int, str]:
+    """Return the first process of every engine whose folder was deleted under it, with the engine's name."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError, ValueError):
+            words = path.read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+            if [Path(word).name for word in words[:2]] == ["sh", SCRIPT.name] and _deleted(path.parent, words[-1]):
+                found[int(path.parent.name)] = words[-1]
+    return found
+
+
+def _deleted(process: Path, owner: str) -> bool:
+    """Tell whether the run folder of an engine is gone; another home's engine may be only starting."""
+    if owner == name():
+        # Its lock is held, so it is not starting; and `running` did not find it.
+        return True
+    started = identity((process / "stat").read_text(encoding="utf-8"))[1] / os.sysconf("SC_CLK_TCK")
+    old = time.clock_gettime(time.CLOCK_BOOTTIME) - started > YOUNG_SECONDS
+    return old and not (process / "root/run/init").exists()
+
+
 def _clear(root: Path) -> None:
-    """Remove what an engine that runs no more has left on the host."""
-    if root.is_dir():
-        engine_network.down(root, _network_record())
+    """Remove what engines that do not run any more, or whose folder is gone, have left on the host."""
+    left = _abandoned()
+    for pid in left:
+        _end(pid)
+    for owner in {name(), *left.values()}:
+        # Only this home's engine has its record here.
+        record = _network_record().with_name("network.json" if owner == name() else f"{owner}.json")
+        engine_network.down(root if root.is_dir() else None, owner, record)
+        if _link(owner).is_symlink():
+            _link(owner).unlink()
+        for group in [*Path("/sys/fs/cgroup").glob(owner), *Path("/sys/fs/cgroup").glob(f"*/{owner}")]:
+            for folder, _, _ in os.walk(group, topdown=False):
+                # A group that is in use still costs nothing and goes with the next stop.
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
     shutil.rmtree(_run_folder(), ignore_errors=True)
-    if _link().is_symlink():
-        _link().unlink()
-    for group in [*Path("/sys/fs/cgroup").glob(name()), *Path("/sys/fs/cgroup").glob(f"*/{name()}")]:
-        for folder, _, _ in os.walk(group, topdown=False):
-            # A group that is in use still costs nothing and goes with the next stop.
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
 
 
 def _last_words() -> str:
@@ -203,8 +241,8 @@ def _network_record() -> Path:
     return paths.folder("engine") / "network.json"
 
 
-def _link() -> Path:
-    return Path("/run", name())
+def _link(owner: str = "") -> Path:
+    return Path("/run", owner or name())
 
 
 def _log() -> Path:

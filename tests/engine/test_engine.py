@@ -5,14 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from kiln import engine, engine_private, engine_root
+from kiln import engine, engine_private, engine_root, paths
 from kiln.engine import Engine
 from kiln.errors import EngineError
 
@@ -49,7 +51,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def image(home: Path) -> str:
     """Import an image with Debian in it, made of the engine's own root file system."""
     assert engine_private.address().is_relative_to(home)
-    running = engine.start()
+    return import_image(engine.start())
+
+
+def import_image(running: Engine) -> str:
+    """Return the image's name, imported first if the engine lost it with its folder."""
+    if docker(running, "image", "ls", "--quiet", "kiln-test"):
+        return "kiln-test"
     exclude = [f"--exclude=./{name}" for name in DOCKERS_OWN]
     with subprocess.Popen(["tar", "-C", engine_root.current(), *exclude, "-c", "."], stdout=-1) as tar:
         subprocess.run(running.docker("import", "-", "kiln-test"), env=call(running), stdin=tar.stdout, check=True)
@@ -72,7 +80,7 @@ def traces() -> dict[str, object]:
         ["chroot", engine_root.current(), "iptables-save"], capture_output=True, text=True, check=True
     ).stdout
     return {
-        "mounts": Path("/proc/self/mountinfo").read_text(),
+        "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if not _others(line)],
         "bridges": [path for path in Path("/sys/class/net").iterdir() if path.name == name],
         "rules": [line for line in rules.splitlines() if name in line],
         "groups": list(Path("/sys/fs/cgroup").glob(f"**/{name}")),
@@ -81,6 +89,12 @@ def traces() -> dict[str, object]:
         "folders": [[path.name for path in Path(folder).iterdir()] for folder in ("/etc", "/opt", "/var/lib")],
         "link": Path("/run", name).exists(),
     }
+
+
+def _others(mount: str) -> bool:
+    """Tell whether a line of mountinfo is of another program's, which may work beside this test."""
+    place = Path(mount.split()[4])
+    return place.is_relative_to(tempfile.gettempdir()) and not place.is_relative_to(paths.home().parent)
 
 
 def _of(process: Path, root: str) -> bool:
@@ -176,6 +190,74 @@ def test_stop_leaves_no_trace(image: str) -> None:
     assert traces() == before
     assert before["processes"] == []
     assert not engine.stop()
+
+
+def _kill() -> None:
+    pid = engine_private.running()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while engine_private.running() is not None:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("alive", "lost"),
+    [
+        (True, "engine/run"), (True, "engine/run/init"), (True, "."),
+        (False, "engine/run"), (False, "engine/network.json"), (False, "."),
+    ],
+)  # fmt: skip
+def test_an_engine_whose_folder_was_deleted_is_replaced(home: Path, alive: bool, lost: str) -> None:
+    """Whatever of its home is deleted, while it runs or after it died, the next start works and leaves no trace."""
+    engine.stop()
+    before = traces()
+    running = engine.start()
+    network = f"kiln-{uuid.uuid4().hex[:8]}"
+    docker(running, "network", "create", network)
+    docker(running, "run", "--detach", "--network", network, import_image(running), "sleep", "1000")
+    if not alive:
+        _kill()
+    kept = home.parent / f"{home.name}-kept"
+    engine_root.location().rename(kept)
+    subprocess.run(["rm", "-rf", *([home / lost] if lost != "." else home.iterdir())], check=True)
+    engine_root.location().parent.mkdir(parents=True, exist_ok=True)
+    kept.rename(engine_root.location())
+    if not alive or engine_private.running() is None:
+        again = engine.start()
+        assert docker(again, "version", "--format", "{{.Server.Version}}").strip() == again.server
+        assert len([path for path in Path("/proc").glob("[0-9]*") if _is_dockerd(path)]) == 1
+    engine.stop()
+    assert traces() == before
+
+
+def test_stop_ends_an_engine_whose_folder_was_deleted(home: Path) -> None:
+    """A person who deletes the cache folder and asks for a stop gets one, by the engine's name alone."""
+    engine.stop()
+    before = traces()
+    engine.start()
+    shutil.rmtree(home / "engine/run")
+    assert engine_private.running() is None
+    assert engine.stop()
+    assert traces() == before
+
+
+def test_another_homes_engine_whose_folder_was_deleted_is_ended(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary home that was deleted has no next start of its own; any other home's start ends its engine."""
+    engine.stop()
+    monkeypatch.setattr(engine_private, "YOUNG_SECONDS", 0)
+    root = engine_root.location()
+    other = home.parent / f"{home.name}-other"
+    with monkeypatch.context() as patch:
+        patch.setenv("KILN_HOME", str(other))
+        theirs = engine_root.location()
+        root.rename(theirs)
+        engine.start()
+        name, pid = engine_private.name(), engine_private.running()
+        theirs.rename(root)
+        shutil.rmtree(other)
+    engine.start()
+    assert not Path("/proc", str(pid)).exists()
+    assert not Path("/sys/class/net", name).exists()
 
 
 def test_a_socket_path_too_long_for_the_kernel_is_shortened(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

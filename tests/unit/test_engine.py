@@ -77,6 +77,20 @@ def test_every_rule_names_the_bridge_and_touches_its_range_only():
     assert all({"kiln-0000000a", "198.18.160.0/20"} <= set(rule) for rule in rules)
 
 
+@pytest.mark.parametrize("forwarding", [True, False])
+def test_a_network_is_found_again_by_its_name(forwarding):
+    """What iptables-save prints has all that is needed to remove it; other engines' rules are left alone."""
+    mine = Network(bridge="kiln-0000000a", subnet="198.18.160.0/20", forwarding=forwarding, iptables="iptables-legacy")
+    other = Network(bridge="kiln-0000000b", subnet="198.18.176.0/20", forwarding=True, iptables="iptables")
+    lines = ["*nat", ":POSTROUTING ACCEPT [0:0]"]
+    for rule in (*engine_network.rules(other), *engine_network.rules(mine)):
+        comment = rule.index("--comment") + 1
+        rule[comment] = f'"{rule[comment]}"' if " " in rule[comment] else rule[comment]
+        lines.append(" ".join(["-A", *rule[2:]]))
+    assert engine_network.saved("\n".join(lines), "kiln-0000000a", "iptables-legacy") == [mine]
+    assert engine_network.saved("\n".join(lines), "kiln-0000000c", "iptables") == []
+
+
 @pytest.mark.parametrize("name", ["sh", "a) R 1 (b", "two words"])
 def test_a_process_is_known_by_number_and_start(name: str):
     """A program may call itself anything."""
