@@ -32,7 +32,7 @@ def generate(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
     """Render dockerfiles/ and versions.schema.json."""
     from kiln import generated
 
-    family = cli.matrix(versions)
+    family = cli.matrix(versions) if check else cli.own(versions)
     if not check:
         out(generated.write(family))
     elif difference := generated.drift(family):
@@ -90,7 +90,7 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     if dry_run:
         out(order.dry_run(family, chosen, platform, options))
         return
-    summary, failed = order.build(family, chosen, platform, options, push=push, versions=versions)
+    summary, failed = order.build(family, chosen, platform, options, push=push)
     out(summary)
     if failed:
         sys.exit(1)
@@ -155,13 +155,11 @@ def readme(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     from kiln import page_request
     from kiln import readme as module
 
-    family = cli.matrix(versions)
-    page = page_request.parse(
-        versions, toc=toc, template=template, out=out, values=values, package=package
-    )  # fmt: skip
+    page = page_request.parse(toc=toc, template=template, out=out, values=values, package=package)
+    family = cli.matrix(versions) if check or page else cli.own(versions)
     if not check:
-        cli.out(page.write(family) if page else module.write(family, Path(versions).absolute().parent))
-    elif difference := page.drift(family) if page else module.drift(family, Path(versions).absolute().parent):
+        cli.out(page.write(family) if page else module.write(family))
+    elif difference := page.drift(family) if page else module.drift(family):
         cli.out(difference)
         raise Exit("error: the page has drifted; run the same without --check", code=1)
 
@@ -199,7 +197,7 @@ def _bench(names: list[str], versions: str, json: str, **options: Any) -> None:
 
     bench_results.check(json)
     said: list[str] = []
-    ask = Ask(versions=versions, **options)
+    ask = Ask(**options)
     report = bench.run(names, cli.matrix(versions), ask, lambda found: said.append(bench_results.keep(found, json)))
     out("\n".join([str(report), "", *said]))
 
@@ -332,12 +330,12 @@ def import_docker_library(  # noqa: PLR0913, PLR0917 - each is a flag of the com
     repository: str = "python", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Turn docker-library/python's files into a versions.json."""
-    from kiln import catalog, import_docker_library
+    from kiln import family, import_docker_library
 
     if not (source and parents):
         raise KilnError("--source and --parents are needed; name their versions.json and its parents' architectures")
     result = import_docker_library.convert(
-        Path(source), Path(parents), Path(meta) if meta else None, catalog.load(Path(versions)), repository
+        Path(source), Path(parents), Path(meta) if meta else None, family.load(versions).catalog, repository
     )
     cli.out(result.write(out))
 
@@ -355,19 +353,20 @@ def import_infra7(
     versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Turn a checkout of infra7ti/docker-python into a versions.json."""
-    from kiln import catalog, import_infra7
+    from kiln import family, import_infra7
 
-    result = import_infra7.convert(Path(folder), catalog.load(Path(versions)), repository, default_target)
+    result = import_infra7.convert(Path(folder), family.load(versions).catalog, repository, default_target)
     cli.out(result.write(out))
 
 
 @command(help={"versions": _VERSIONS})
 def library(_: Any, versions: str = cli.VERSIONS) -> None:
     """Print the official-images library file."""
-    from kiln import history, paths, render
+    from kiln import history, render
     from kiln import library as module
 
-    out(module.text(cli.matrix(versions), history.commits(paths.ROOT / render.FOLDER)).removesuffix("\n"))
+    family = cli.matrix(versions)
+    out(module.text(family, history.commits(family.folder / render.FOLDER)).removesuffix("\n"))
 
 
 @command(
@@ -380,7 +379,7 @@ def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, version
     """Lock what packages need, with hashes, for each version on each series of Python."""
     from kiln import lock as module
 
-    family = cli.matrix(versions)
+    family = cli.matrix(versions) if check else cli.own(versions)
     if check:
         summary, failures = f"{len(module.cells(family, globs))} locks looked at", module.check(family, globs)
     else:
@@ -404,9 +403,10 @@ def update(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     python_org: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Ask the index and python.org for new versions; show what versions.json becomes, and write it."""
+    from kiln import family
     from kiln import update as module
 
-    found = module.run(Path(versions), globs, removal=allow_removal, home=python_org)
+    found = module.run(family.locate(versions), globs, removal=allow_removal, home=python_org)
     if write and found.changed:
         found.write()
     out(found.report(written=write))

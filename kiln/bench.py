@@ -1,7 +1,6 @@
 """What `invoke bench` measures: figures against bounds and other programs, both sides in turn, on this machine."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -60,15 +59,14 @@ def _look(chosen: Sequence[str], matrix: Matrix, ask: Ask) -> None:
 
 def _work(matrix: Matrix, ask: Ask, chosen: Sequence[str]) -> dict[str, Callable[[], Section]]:
     """Return what measures each figure, with as many runs as fit it where none are asked for."""
-    file = Path(ask.versions).absolute()
 
     def noop() -> Section:
         engine, built = bench_own.built(matrix)
-        return bench_own.noop(bench_own.up_to_date(built, matrix, engine), engine, file, ask.times(5))
+        return bench_own.noop(bench_own.up_to_date(built, matrix, engine), engine, matrix.file, ask.times(5))
 
     def tests() -> Section:
         engine, built = bench_own.built(matrix)
-        return bench_own.image_tests(built[-1], engine, file, ask.times(5))
+        return bench_own.image_tests(built[-1], engine, matrix.file, ask.times(5))
 
     return {
         "compile": lambda: bench_compile.compiling(matrix, ask),

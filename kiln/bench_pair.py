@@ -23,8 +23,6 @@ from kiln.records import Record
 class Ask(Struct, frozen=True, kw_only=True):
     """What a benchmark is told on the command line."""
 
-    versions: str
-    """The file that describes the family."""
     runs: int = 0
     """How often each side is measured; 0 for what fits the benchmark."""
     image: str = ""

@@ -84,7 +84,7 @@ def _release(family: Catalog, version: str) -> Release:
 
 def plan_all(path: Path) -> int:
     """Go from a family's file to the bake definition of all its images; return how many there are."""
-    matrix = expand(catalog.load(path))
+    matrix = expand(catalog.load(path), path)
     builds = [_imagined(image, matrix) for image in matrix.images]
     bake.dumps(bake.definition(builds, native="", folder=path.parent, secrets={}))
     return len(builds)

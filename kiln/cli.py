@@ -87,10 +87,16 @@ def _with_rest(rest: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def matrix(versions: str) -> "Matrix":
     """Return the family that `--versions` names, expanded."""
-    from kiln import catalog
-    from kiln.matrix import expand
+    from kiln import family
 
-    return expand(catalog.load(Path(versions)), versions)
+    return family.load(versions)
+
+
+def own(versions: str) -> "Matrix":
+    """Return the family that `--versions` names, to write files in its folder, which must be its own."""
+    from kiln import family
+
+    return family.own(matrix(versions))
 
 
 def folder(name: str | None) -> Path | None:

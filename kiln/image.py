@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -19,6 +20,8 @@ class Installed(Struct, frozen=True, kw_only=True):
 
     name: str
     """The key in `packages`, which is the last part of the repository's name."""
+    folder: Path
+    """The package's folder in that of the family: its `start`, its `locks` and its `example`."""
     version: str
     package: Package
     python: str

@@ -79,7 +79,7 @@ def cells(matrix: Matrix, names: Sequence[str] = ()) -> list[Cell]:
 def check(matrix: Matrix, names: Sequence[str] = ()) -> list[str]:
     """Return what is wrong with the locks of the packages of `names`, or all, a line for each; asks nobody."""
     wanted = cells(matrix, names)
-    left = [f"{path.relative_to(paths.ROOT)}: is the lock of nothing" for path in _left(wanted)]
+    left = [f"{path.relative_to(matrix.folder)}: is the lock of nothing" for path in _left(wanted)]
     return [problem for cell in wanted if (problem := _problem(cell))] + left
 
 

@@ -4,25 +4,37 @@ from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import Path
 
 from msgspec import Struct
 from packaging.version import Version
 
+from kiln import paths
 from kiln.cells import cells
 from kiln.errors import CatalogError, SelectionError
 from kiln.image import Image, Installed, names, unique
 from kiln.model import Catalog, Package
 from kiln.tags import assign, package_tags
 
+FOLDER = "packages"
+"""In the family's folder: a folder for each package."""
+
 
 class Matrix(Struct, frozen=True, kw_only=True, dict=True):
     """All images of a family, newest release first, targets and variants in the family's order."""
 
     catalog: Catalog
+    file: Path
+    """The file that describes the family, as an absolute path."""
     images: tuple[Image, ...]
     """The Python images."""
     packages: tuple[Image, ...] = ()
     """Those with a package, in the file's order of packages, the newest version first."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the family's folder: all that is generated or read for it lies beside its file."""
+        return self.file.parent
 
     @property
     def everything(self) -> tuple[Image, ...]:
@@ -76,8 +88,8 @@ class Matrix(Struct, frozen=True, kw_only=True, dict=True):
         return f"near it are: {', '.join(near)}" if near else "see `invoke matrix` for all ids"
 
 
-def expand(catalog: Catalog, file: str = "versions.json") -> Matrix:
-    """Return every image of a family.
+def expand(catalog: Catalog, file: str | Path = paths.ROOT / "versions.json") -> Matrix:
+    """Return every image of the family that a file describes, which errors call as it is given here.
 
     Raises CatalogError when nothing is left, or an id or tag belongs to two images.
     """
@@ -93,15 +105,17 @@ def expand(catalog: Catalog, file: str = "versions.json") -> Matrix:
     )  # fmt: skip
     if not images:
         raise CatalogError(f"{file}: $: the matrix is empty; every image is excluded or no target has a platform")
-    unique(images, file)
-    return Matrix(catalog=catalog, images=images, packages=_packages(images, catalog, file))
+    unique(images, str(file))
+    return Matrix(
+        catalog=catalog, file=Path(file).absolute(), images=images, packages=_packages(images, catalog, Path(file))
+    )
 
 
 def _matches(image: Image, glob: str) -> bool:
     return any(fnmatchcase(name, glob) for name in names(image))
 
 
-def _packages(images: Sequence[Image], catalog: Catalog, file: str) -> tuple[Image, ...]:
+def _packages(images: Sequence[Image], catalog: Catalog, file: Path) -> tuple[Image, ...]:
     """Return the images with packages, built on the Python images that each names.
 
     Raises CatalogError for a Python that the matrix has not, and for a package without any image.
@@ -117,7 +131,8 @@ def _packages(images: Sequence[Image], catalog: Catalog, file: str) -> tuple[Ima
         cells = [
             _installed(
                 Installed(
-                    name=name, version=version, package=package, python=base.id,
+                    name=name, folder=file.absolute().parent / FOLDER / name, version=version, package=package,
+                    python=base.id,
                     builder=builders.get((base.python, base.target_name), base.id),
                     defaults=(first[base.target_name, base.variant], newest),
                 ),
@@ -131,7 +146,7 @@ def _packages(images: Sequence[Image], catalog: Catalog, file: str) -> tuple[Ima
                 f"{file}: $.packages[{name!r}]: no Python image has its pythons, targets, variants and platforms; "
                 "see `invoke matrix` for what there is"
             )
-        unique(cells, file)
+        unique(cells, str(file))
         found += cells
     return tuple(found)
 

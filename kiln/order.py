@@ -38,8 +38,8 @@ def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], opti
     return f"{_table(resolved)}{lacking}{told}\n{definition}"
 
 
-def build(  # noqa: PLR0913 - what the command line gives
-    matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options, *, push: bool, versions: str
+def build(
+    matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options, *, push: bool
 ) -> tuple[str, bool]:
     """Build what was asked for; return the summary and whether anything failed."""
     # What was asked for is checked before an engine is brought, which may take minutes.
@@ -59,7 +59,7 @@ def build(  # noqa: PLR0913 - what the command line gives
     refused = False
     if push:
         built = [one.record for one in outcomes if one.record]
-        text, refused = publish.push(wanted, built, matrix, engine, versions)
+        text, refused = publish.push(wanted, built, matrix, engine)
         lines += ["", text]
     if runtime.repeats:
         lines += ["", f"started again, because the container runtime failed: {len(runtime.repeats)} times"]

@@ -5,13 +5,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from kiln import paths
 from kiln.errors import RenderError
 from kiln.image import Image, Installed
 from kiln.model import Catalog
-
-FOLDER = "packages"
-"""Below the checkout: a folder for each package, with its `start`, its `locks` and its `example`."""
 
 
 def installed(image: Image) -> Installed:
@@ -23,7 +19,7 @@ def installed(image: Image) -> Installed:
 
 def folder(image: Image) -> Path:
     """Return the folder of an image's package, which is its build context."""
-    return paths.ROOT / FOLDER / installed(image).name
+    return installed(image).folder
 
 
 def lock_file(image: Image) -> Path:

@@ -25,12 +25,11 @@ from msgspec import Struct
 
 from kiln import catalog, markdown, paths
 from kiln.errors import ReadmeError
+from kiln.matrix import FOLDER
 from kiln.page_model import Facts
 
 TEXTS = ("pull_containers", "copy_packages", "quick_start", "documentation", "funding", "tags")
 """The variables that are Markdown themselves, each from a template."""
-
-_OURS = paths.ROOT
 
 
 class Pages(Struct, frozen=True, kw_only=True, dict=True):
@@ -63,14 +62,14 @@ class Pages(Struct, frozen=True, kw_only=True, dict=True):
 
     def _own(self, package: str) -> dict[str, Any]:
         """Return the texts that a package brings itself: `packages/uvicorn/documentation.md`, as it is."""
-        found = [folder / "packages" / package / f"{name}.md" for folder in (_OURS, self.family) for name in TEXTS]
+        found = [self.family / FOLDER / package / f"{name}.md" for name in TEXTS]
         return {path.stem: read(path) for path in found if path.is_file()}
 
 
 @cache
 def _environment(family: Path) -> SandboxedEnvironment:
     """Return Jinja as the templates of pages see it: sandboxed, and an unknown variable is an error."""
-    folders = [FileSystemLoader(folder / "templates") for folder in (family, _OURS)]
+    folders = [FileSystemLoader(folder / "templates") for folder in (family, paths.ROOT)]
     environment = SandboxedEnvironment(
         loader=ChoiceLoader(folders), undefined=StrictUndefined, keep_trailing_newline=True, auto_reload=False,
         autoescape=False,  # Markdown is not HTML

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, lock, packages, parts, paths, render, sources
+from kiln import bases, lock, packages, parts, render, sources
 from kiln.bake import Build, Inputs
 from kiln.compiled import Store
 from kiln.engine import Engine
@@ -156,7 +156,7 @@ def expected(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options) -
     return Build(
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
         quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
-        inputs=structs.replace(inputs, revision=revision(wanted.image, committed)),
+        inputs=structs.replace(inputs, revision=revision(wanted.image, committed, matrix.folder)),
         compile_key=render.compile_key(wanted.image, wanted.platform, matrix.catalog, cross=cross),
         profile_guided=render.profile_guided(matrix.catalog, cross=cross),
     )  # fmt: skip
@@ -175,7 +175,7 @@ def _package(wanted: Wanted, matrix: Matrix, inputs: Inputs, options: Options, d
     return Build(
         image=wanted.image, repository=matrix.repository_of(wanted.image), platform=wanted.platform,
         quick=options.quick, dockerfile=dockerfile, compression=_compression(wanted, matrix),
-        inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile)),
+        inputs=structs.replace(inputs, revision=revision(wanted.image, dockerfile, matrix.folder)),
         compile_key=on[0].compile_key, profile_guided=on[0].profile_guided, on=tuple(on),
         context=str(packages.folder(wanted.image)),
         context_digest=packages.context_digest(wanted.image, lock.read(wanted.image)),
@@ -204,22 +204,22 @@ def resolve_all(
     return resolved, failed
 
 
-def revision(image: Image, dockerfile: str) -> str:
+def revision(image: Image, dockerfile: str, family: Path) -> str:
     """Return the commit that last changed an image's Dockerfile; `-dirty` where the text now is another one.
 
-    Empty outside a git checkout.
+    `family` is the family's folder. Empty where git knows no such Dockerfile there.
     """
     folder = f"{render.FOLDER}/{image.folder}"
-    commit = _git("log", "-1", "--format=%H", "--", folder)
-    # A family file of one's own gives another text than the committed one.
-    same = commit and _git("show", f"HEAD:{folder}/Dockerfile") == dockerfile.strip()
+    commit = _git(family, "log", "-1", "--format=%H", "--", folder)
+    # What is built is what versions.json says now, generated and committed or not.
+    same = commit and _git(family, "show", f"HEAD:./{folder}/Dockerfile") == dockerfile.strip()
     return commit if same or not commit else f"{commit}-dirty"
 
 
-def _git(*args: str) -> str:
-    """Return what git says of the checkout, or nothing where there is no git or no checkout."""
+def _git(folder: Path, *args: str) -> str:
+    """Return what git says in a folder, or nothing where there is no git or no checkout."""
     try:
-        done = subprocess.run(["git", *args], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -18,9 +18,7 @@ from kiln.plan import Wanted
 from kiln.records import Record
 
 
-def push(
-    wanted: Iterable[Wanted], built: Collection[Record], matrix: Matrix, engine: Engine, versions: str
-) -> tuple[str, bool]:
+def push(wanted: Iterable[Wanted], built: Collection[Record], matrix: Matrix, engine: Engine) -> tuple[str, bool]:
     """Test what was built, then push every image all of whose wanted platforms passed, with all its tags.
 
     A tag that several of the wanted images share moves once all of these passed. Returns what was
@@ -29,7 +27,7 @@ def push(
     asked: dict[str, tuple[Image, list[str]]] = {}
     for one in wanted:
         asked.setdefault(one.image.id, (one.image, []))[1].append(one.platform)
-    tested = _test(built, versions)
+    tested = _test(built, matrix)
     found = {name: [record for record in built if record.id == name] for name in asked}
     obstacles = {name: reason(found[name], platforms) or tested for name, (_, platforms) in asked.items()}
     lines = [f"not pushed: {name}: {obstacle}" for name, obstacle in obstacles.items() if obstacle]
@@ -107,7 +105,7 @@ def caveat(image: Image, pushed: Iterable[Record]) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _test(built: Iterable[Record], versions: str) -> str:
+def _test(built: Iterable[Record], matrix: Matrix) -> str:
     """Run the image tests of what was built; how they ended is read from the stored results.
 
     Returns why those do not count, or nothing.
@@ -115,7 +113,7 @@ def _test(built: Iterable[Record], versions: str) -> str:
     globs = sorted({record.id for record in built})
     if not globs:
         return ""
-    command = [sys.executable, "-m", "pytest", "tests/images", "--versions", str(Path(versions).absolute()), *globs]
+    command = [sys.executable, "-m", "pytest", "tests/images", "--versions", str(matrix.file), *globs]
     code = subprocess.run(command, cwd=paths.ROOT, check=False).returncode
     # pytest: 0 for passed, 1 for failed; everything else has not tested.
     return "" if code in (0, 1) else f"its tests ended with exit code {code}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln import lock, network, paths
+from kiln import lock, network
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
 
@@ -25,7 +25,6 @@ LOGIN = "Basic " + base64.b64encode(b"me:secret").decode()
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let locks be written to a folder of the test, and pip's settings be read anew."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setenv("KILN_HOME", str(tmp_path / "kiln"))
     network.pip_list.cache_clear()
     yield tmp_path

@@ -42,7 +42,7 @@ class Checkout:
                 shutil.copy2(paths.ROOT / name, self.folder / name)
         self.family = Family(folder, packages={"psycopg2": package})
         self.family.trixie["packages"]["full"] = ["gcc", "libc6-dev", "libpq-dev"]
-        self.file = self.folder / "family.json"
+        self.file = self.folder / "versions.json"
 
     def invoke(self, *words):
         """Run a command of the copy on its family."""

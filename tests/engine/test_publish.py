@@ -45,7 +45,7 @@ def pushed(family):
 
 @pytest.fixture
 def expanded(family):
-    return matrix.expand(catalog.load(family.file))
+    return matrix.expand(catalog.load(family.file), family.file)
 
 
 def test_all_tags_arrive_with_one_digest(family, pushed, registry, expanded):
@@ -97,7 +97,7 @@ def test_platforms_become_one_index(  # noqa: PLR0913, PLR0917 - fixtures
     result = records.result(record.digest)
     records.save_result(Result(**structs.asdict(result) | {"digest": both[1].digest, "platform": other}))
     wanted = [Wanted(image=image, platform=one.platform) for one in both]
-    text, held_back = publish.push(wanted, both, expanded, engine, str(family.file))
+    text, held_back = publish.push(wanted, both, expanded, engine)
     records._result(both[1].digest).unlink()  # noqa: SLF001
     assert not held_back, text
     for tag in image.tags:
@@ -115,7 +115,7 @@ def test_a_platform_that_was_not_built_holds_the_image_back(family, pushed, expa
     assert pushed
     record, image = family.record(SLIM), expanded.get(SLIM)
     wanted = [Wanted(image=image, platform=name) for name in image.platforms]
-    text, held_back = publish.push(wanted, [record], expanded, engine, str(family.file))
+    text, held_back = publish.push(wanted, [record], expanded, engine)
     missing = ", ".join(sorted(set(image.platforms) - {record.platform}))
     assert (text, held_back) == (f"not pushed: {SLIM}: {missing} was not built", True)
 

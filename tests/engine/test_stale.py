@@ -65,7 +65,7 @@ class Built:
     def expanded(self):
         """Return the family as it is now, expanded."""
         self.family.file.write_text(json.dumps(self.family.data), "utf-8")
-        return matrix.expand(catalog.load(self.family.file))
+        return matrix.expand(catalog.load(self.family.file), self.family.file)
 
     def build(self, dockerfile, *, platform=None, image=SLIM, **files):
         """Build and record an image; `files` lie in its context."""

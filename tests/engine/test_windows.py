@@ -192,7 +192,7 @@ def test_a_damaged_installer_is_refused(family, tmp_path):
 def test_shared_tags_become_one_index(family, built, registry, engine, monkeypatch):
     """Linux and both releases of Windows stand behind `latest`, each under its platform and release."""
     assert built.returncode == 0
-    expanded = matrix.expand(catalog.load(family.file))
+    expanded = matrix.expand(catalog.load(family.file), family.file)
     done = family.build("3.13.5-trixie")
     assert done.returncode == 0, done.stderr
     images = [expanded.get(name) for name in ("3.13.5-trixie", *(f"3.13.5-{name}" for name in NAMES))]
@@ -207,7 +207,7 @@ def test_shared_tags_become_one_index(family, built, registry, engine, monkeypat
     monkeypatch.setattr(publish, "_test", lambda *_: "")
     try:
         wanted = [Wanted(image=image, platform=record.platform) for image, record in zip(images, found, strict=True)]
-        text, held_back = publish.push(wanted, found, expanded, engine, str(family.file))
+        text, held_back = publish.push(wanted, found, expanded, engine)
     finally:
         for record in found:
             records._result(record.digest).unlink()  # noqa: SLF001

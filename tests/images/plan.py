@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from kiln import catalog, foreign, matrix, records
+from kiln import family, foreign, records
 from kiln.engine import Engine
 from kiln.errors import SelectionError
 from kiln.matrix import Matrix
@@ -82,7 +82,7 @@ def redis(option, chosen: list[Case], engine: Engine) -> str:
 
 def load(option) -> Matrix:
     """Return the matrix that the command line names."""
-    return matrix.expand(catalog.load(option.versions), str(option.versions))
+    return family.load(option.versions)
 
 
 def check_recorded(option, globs: list[str]) -> None:

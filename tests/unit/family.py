@@ -73,7 +73,7 @@ def expand(tmp_path, data):
     """Return the matrix of a family."""
     from kiln import matrix
 
-    return matrix.expand(load(tmp_path, data))
+    return matrix.expand(load(tmp_path, data), tmp_path / "versions.json")
 
 
 WINDOWS = {

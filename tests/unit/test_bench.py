@@ -154,7 +154,7 @@ def test_what_cannot_be_measured_is_said_first(tmp_path, names, runs, message):
     """A mistake costs no time, and nothing is measured that would be lost."""
     ours = family.expand(tmp_path, family.family())
     with pytest.raises(SelectionError) as caught:
-        bench.run(names, ours, Ask(versions="versions.json", runs=runs), lambda _: None)
+        bench.run(names, ours, Ask(runs=runs), lambda _: None)
     assert str(caught.value).startswith(message)
 
 
@@ -171,7 +171,7 @@ def test_each_figure_is_kept_as_soon_as_it_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(bench.bench_own, "cli", broken)
     kept = []
     with pytest.raises(CommandError):
-        bench.run(["plan", "cli"], ours, Ask(versions="versions.json"), kept.append)
+        bench.run(["plan", "cli"], ours, Ask(), kept.append)
     assert [report.sections for report in kept] == [(section,)]
 
 

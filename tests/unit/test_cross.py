@@ -19,7 +19,7 @@ CROSS = msgspec.structs.replace(INPUTS, toolchain="oci-layout:///pc@sha256:2", t
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
     """Keep git out of it: the commit is the Dockerfile's first word."""
-    monkeypatch.setattr(plan, "revision", lambda _, dockerfile: dockerfile.split()[0])
+    monkeypatch.setattr(plan, "revision", lambda _, dockerfile, __: dockerfile.split()[0])
 
 
 @pytest.fixture(scope="module")

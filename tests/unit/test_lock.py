@@ -9,11 +9,6 @@ from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
 
 
-@pytest.fixture(autouse=True)
-def _root(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-
-
 def expand(tmp_path, releases=("3.13.6", "3.13.5", "3.12.1"), **changes):
     changed = {
         **UVICORN,

@@ -34,7 +34,7 @@ def versions(tmp_path):
 
 
 def expanded(path):
-    return matrix.expand(catalog.load(path))
+    return matrix.expand(catalog.load(path), path)
 
 
 def made(path, commits=None, values=None, package=""):
@@ -47,7 +47,7 @@ def made(path, commits=None, values=None, package=""):
 def request(versions, text, **options):
     template = versions.parent / "page.j2"
     template.write_text(text)
-    return Request(versions=versions, template=template, **options)
+    return Request(template=template, **options)
 
 
 def page(versions, text, **options):
@@ -127,7 +127,7 @@ def test_the_page_of_a_package(tmp_path):
     """Its own sections, in which nothing is of the Python images but their name."""
     path, _ = packaged(tmp_path, MULTI_PY[-1])
     template = paths.ROOT / "templates" / "pages" / "package.md.j2"
-    text = Request(versions=path, template=template, package="python-uvicorn").page(expanded(path))
+    text = Request(template=template, package="python-uvicorn").page(expanded(path))
     assert text.startswith("# python-uvicorn\n\nA server.\n\n<!--ts-->\n* [python-uvicorn](#python-uvicorn)\n")
     assert "docker pull kiln/python-uvicorn:py3.12-slim-latest\n" in text
     assert "FROM kiln/python:3.12-slim\n" in text
@@ -288,7 +288,7 @@ def test_the_status_page_has_the_published_cells(day, tmp_path):
     }
     (tmp_path / "results.json").write_text(dumps_results(Results(repository=family.repository, images=built)))
     template = paths.ROOT / "templates" / "pages" / "status.md.j2"
-    text = Request(versions=path, template=template).page(family)
+    text = Request(template=template).page(family)
     assert cells(text) == cells((day / "build-status-table.md").read_text())
 
 
@@ -464,10 +464,10 @@ def test_a_page_goes_where_nothing_is_lost(versions, name, words):
 def test_flags_without_a_template_are_an_error():
     """They would be ignored."""
     none = {"template": "", "out": "", "values": "", "package": ""}
-    assert parse("v.json", toc=True, **none) is None
-    assert parse("f", toc=False, template="t", out="o", values="v", package="p") == Request(
-        versions=Path("f"), template=Path("t"), out=Path("o"), values=Path("v"), package="p", toc=False
+    assert parse(toc=True, **none) is None
+    assert parse(toc=False, template="t", out="o", values="v", package="p") == Request(
+        template=Path("t"), out=Path("o"), values=Path("v"), package="p", toc=False
     )
     for toc_too, flags in ((True, {"out": "o"}), (True, {"values": "v"}), (True, {"package": "p"}), (False, {})):
         with pytest.raises(ReadmeError, match="name a template with --template"):
-            parse("v.json", toc=toc_too, **none | flags)
+            parse(toc=toc_too, **none | flags)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiln import markdown, matrix, page_status, paths, readme, records, render
+from kiln import markdown, matrix, page_status, readme, records, render
 from kiln.errors import ReadmeError
 from kiln.model import (
     Artifact,
@@ -54,7 +54,6 @@ FAMILY = Catalog(
 )  # fmt: skip
 MATRIX = matrix.expand(FAMILY)
 EMPTY = Results(repository=MATRIX.repository, images={})
-FOLDER = paths.ROOT  # before a test puts another in its place
 DOCUMENT = "# Kiln\n\n<!-- kiln:status -->\nold\n<!-- /kiln:status -->\n\nThe end.\n"
 
 
@@ -90,7 +89,7 @@ def cells(text: str, start: str) -> list[str]:
 
 
 def made(within=MATRIX, results=EMPTY):
-    return readme.pages(within, results, FOLDER)
+    return readme.pages(within, results)
 
 
 def blocks(within=MATRIX, results=EMPTY) -> dict[str, str]:
@@ -293,7 +292,7 @@ def test_a_broken_template_is_named(tmp_path):
     template.parent.mkdir(parents=True)
     template.write_text("\n{{ nothing }}\n")
     with pytest.raises(ReadmeError) as error:
-        readme.blocks(readme.pages(MATRIX, EMPTY, tmp_path))
+        readme.blocks(readme.pages(matrix.expand(FAMILY, tmp_path / "versions.json"), EMPTY))
     remedy = "docs/templates.md lists the variables, and --values adds some"
     assert str(error.value) == f"{template}:2: 'nothing' is undefined; {remedy}"
 
@@ -377,46 +376,51 @@ def test_a_folder_in_place_of_the_results_is_an_error(tmp_path):
 
 
 @pytest.fixture
-def checkout(monkeypatch, tmp_path):
-    """Return a folder with a README and nothing else, in place of the checkout."""
+def folder(tmp_path):
+    """Return a family's folder that holds a README and nothing else."""
     (tmp_path / "README.md").write_text(DOCUMENT)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
     return tmp_path
 
 
-def test_writing_takes_stored_results_and_then_finds_no_drift(checkout):
+@pytest.fixture
+def mine(folder):
+    """Return the family of that folder."""
+    return matrix.expand(FAMILY, folder / "versions.json")
+
+
+def test_writing_takes_stored_results_and_then_finds_no_drift(folder, mine):
     """A second run changes nothing."""
     for record, result in (pair(image.id, platform) for image in trixie() for platform in image.platforms):
         records.save(record)
         records.save_result(result)
-    assert readme.write(MATRIX, FOLDER) == "results.json\nREADME.md\ndocs/dockerhub.md\n3 of 3 files changed"
-    assert cells((checkout / "README.md").read_text(), "Debian 13")[3] == page_status.CHECK
-    assert readme.write(MATRIX, FOLDER) == "0 of 3 files changed"
-    assert readme.drift(MATRIX, FOLDER) == ""
+    assert readme.write(mine) == "results.json\nREADME.md\ndocs/dockerhub.md\n3 of 3 files changed"
+    assert cells((folder / "README.md").read_text(), "Debian 13")[3] == page_status.CHECK
+    assert readme.write(mine) == "0 of 3 files changed"
+    assert readme.drift(mine) == ""
 
 
-def test_drift_asks_no_local_records(checkout):
+def test_drift_asks_no_local_records(folder, mine):
     """A fresh clone and a machine with newer results give the same answer."""
-    readme.write(MATRIX, FOLDER)
+    readme.write(mine)
     record, result = pair("3.13.5-trixie")
     records.save(record)
     records.save_result(result)
-    assert readme.drift(MATRIX, FOLDER) == ""
-    assert load_results(checkout / "results.json") == EMPTY
+    assert readme.drift(mine) == ""
+    assert load_results(folder / "results.json") == EMPTY
 
 
-def test_drift_shows_both_files(checkout):
+def test_drift_shows_both_files(folder, mine):
     """As one diff, and changes neither."""
-    text = readme.drift(MATRIX, FOLDER)
+    text = readme.drift(mine)
     assert "+++ generated/results.json" in text
     assert "+++ generated/README.md" in text
     assert "-old\n" in text
-    assert [path.name for path in checkout.iterdir()] == ["README.md"]
+    assert [path.name for path in folder.iterdir()] == ["README.md"]
 
 
-def test_a_document_without_blocks_changes_no_file(checkout):
+def test_a_document_without_blocks_changes_no_file(folder, mine):
     """Not even the results."""
-    (checkout / "README.md").write_text("# Kiln\n")
+    (folder / "README.md").write_text("# Kiln\n")
     with pytest.raises(ReadmeError):
-        readme.write(MATRIX, FOLDER)
-    assert not (checkout / "results.json").exists()
+        readme.write(mine)
+    assert not (folder / "results.json").exists()

@@ -127,7 +127,7 @@ def test_a_shared_tag_waits_for_all(matrix, monkeypatch):
     monkeypatch.setattr(publish, "_pushed", lambda tags, *_: pushed.extend(tags) or "")
     wanted = [plan.Wanted(image=matrix.get(name), platform=platform)
               for name, platform in (("3.13.5-trixie", "linux/amd64"), (NEW, "windows/amd64"))]  # fmt: skip
-    text, held_back = publish.push(wanted, [], matrix, None, "versions.json")
+    text, held_back = publish.push(wanted, [], matrix, None)
     assert held_back
     assert pushed == ["3.13.5-trixie", "3.13-trixie", "3-trixie", "trixie"]
     assert text.splitlines()[0] == f"not pushed: {NEW}: was not tested"
