@@ -1,9 +1,10 @@
 """A family's file and its folder: which file a name means, and that the folder is its own."""
 
 import json
+import shlex
 from pathlib import Path
 
-from kiln import catalog, matrix
+from kiln import catalog, matrix, paths
 from kiln.errors import CatalogError
 from kiln.matrix import Matrix
 
@@ -21,6 +22,13 @@ def load(name: str | Path) -> Matrix:
     """Return the family of a file or folder, expanded. Raises CatalogError for what is no family."""
     path = locate(name)
     return matrix.expand(catalog.load(path), path)
+
+
+def option(file: Path) -> str:
+    """Return what a command that is printed needs to be about a file's family: nothing for the checkout's own."""
+    if file == paths.ROOT / FILE:
+        return ""
+    return f" --versions {shlex.quote(str(file.parent if file.name == FILE else file))}"
 
 
 def own(family: Matrix) -> Matrix:

@@ -14,14 +14,17 @@ from kiln.tags import Tags
 TAG_LIMIT = 128
 """Most characters of a tag, by the OCI distribution specification."""
 
+PACKAGES = "packages"
+"""In a family's folder: a folder for each package."""
+
 
 class Installed(Struct, frozen=True, kw_only=True):
     """What of the Python index an image has beside Python."""
 
     name: str
     """The key in `packages`, which is the last part of the repository's name."""
-    folder: Path
-    """The package's folder in that of the family: its `start`, its `locks` and its `example`."""
+    family: Path
+    """The file that describes the family, as an absolute path."""
     version: str
     package: Package
     python: str
@@ -30,6 +33,11 @@ class Installed(Struct, frozen=True, kw_only=True):
     """The id of the Python image that it is installed in: the full one, or where there is none, the same."""
     defaults: tuple[str, str]
     """The versions of Python and package that the Dockerfile, which serves all of them, has by default."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the package's folder in that of the family: its `start`, its `locks` and its `example`."""
+        return self.family.parent / PACKAGES / self.name
 
 
 class Image(Struct, frozen=True, kw_only=True, dict=True):

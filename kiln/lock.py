@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 from packaging.version import Version
 
-from kiln import console, index, network, packages, paths, reach
+from kiln import console, family, index, network, packages, paths, reach
 from kiln.errors import LockError, SelectionError
 from kiln.image import Image
 from kiln.matrix import Matrix
@@ -32,6 +32,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     python: str
     """The oldest Python that it serves."""
     requirements: tuple[str, ...]
+    family: Path
+    """The file that describes the family."""
 
     @property
     def series(self) -> str:
@@ -42,6 +44,11 @@ class Cell(Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         """Return what people call it."""
         return f"{self.name} {self.version} on Python {self.series}"
+
+    @property
+    def remedy(self) -> str:
+        """Return the command that writes it."""
+        return f"./run invoke lock{family.option(self.family)} {self.name}"
 
     @property
     def head(self) -> str:
@@ -110,7 +117,7 @@ def _cell(image: Image) -> Cell:
     mine = packages.installed(image)
     first, *more = mine.package.requirements
     return Cell(
-        name=mine.name, version=mine.version, path=path(image), python=image.release.version,
+        name=mine.name, family=mine.family, version=mine.version, path=path(image), python=image.release.version,
         requirements=(f"{first}=={mine.version}", *more),
     )  # fmt: skip
 
@@ -120,12 +127,12 @@ def _problem(cell: Cell) -> str:
     try:
         lines = cell.path.read_text("utf-8").splitlines()[:3]
     except FileNotFoundError:
-        return f"{cell.title}: has no lock; run: ./run invoke lock {cell.name}"
+        return f"{cell.title}: has no lock; run: {cell.remedy}"
     python = re.fullmatch(r"# Python (\S+) and later of \S+", lines[2]) if len(lines) == 3 else None
     same = python and lines[:2] == cell.head.splitlines()[:2]
     # What was locked for an older Python of the series serves a newer one.
     if not python or not same or Version(python[1]) > Version(cell.python):
-        return f"{cell.title}: its lock is of other requirements; run: ./run invoke lock {cell.name}"
+        return f"{cell.title}: its lock is of other requirements; run: {cell.remedy}"
     return ""
 
 

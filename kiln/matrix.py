@@ -16,9 +16,6 @@ from kiln.image import Image, Installed, names, unique
 from kiln.model import Catalog, Package
 from kiln.tags import assign, package_tags
 
-FOLDER = "packages"
-"""In the family's folder: a folder for each package."""
-
 
 class Matrix(Struct, frozen=True, kw_only=True, dict=True):
     """All images of a family, newest release first, targets and variants in the family's order."""
@@ -131,7 +128,7 @@ def _packages(images: Sequence[Image], catalog: Catalog, file: Path) -> tuple[Im
         cells = [
             _installed(
                 Installed(
-                    name=name, folder=file.absolute().parent / FOLDER / name, version=version, package=package,
+                    name=name, family=file.absolute(), version=version, package=package,
                     python=base.id,
                     builder=builders.get((base.python, base.target_name), base.id),
                     defaults=(first[base.target_name, base.variant], newest),

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from kiln import build as building
 from kiln import engine as engines
-from kiln import foreign, plan, process, publish, runtime, workspace
+from kiln import family, foreign, plan, process, publish, runtime, workspace
 from kiln.build import Outcome
 from kiln.console import say, seconds
 from kiln.engine import STORE_REMEDY, Engine
@@ -63,7 +63,7 @@ def build(
         lines += ["", text]
     if runtime.repeats:
         lines += ["", f"started again, because the container runtime failed: {len(runtime.repeats)} times"]
-    lines += _how_to_run(outcomes, engine)
+    lines += _how_to_run(outcomes, matrix, engine)
     return "\n".join(lines), refused or any(one.result == "failed" for one in outcomes)
 
 
@@ -135,7 +135,7 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     return "\n".join([*lines, *(f"\n{error}" for error in long)])
 
 
-def _how_to_run(outcomes: Sequence[Outcome], engine: Engine) -> list[str]:
+def _how_to_run(outcomes: Sequence[Outcome], matrix: Matrix, engine: Engine) -> list[str]:
     """Return what to type next, for the first image that was built."""
     built = [one.record for one in outcomes if one.record is not None]
     able = engine.platforms if built else []
@@ -146,5 +146,5 @@ def _how_to_run(outcomes: Sequence[Outcome], engine: Engine) -> list[str]:
     return [
         "",
         f"run it:   {prefix} run --rm -it {record.reference}",
-        f"test it:  ./run nox -s test-images -- {record.id}",
+        f"test it:  ./run nox -s test-images --{family.option(matrix.file)} {record.id}",
     ]

@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from kiln import catalog, markdown, paths
 from kiln.errors import ReadmeError
-from kiln.matrix import FOLDER
+from kiln.image import PACKAGES
 from kiln.page_model import Facts
 
 TEXTS = ("pull_containers", "copy_packages", "quick_start", "documentation", "funding", "tags")
@@ -62,7 +62,7 @@ class Pages(Struct, frozen=True, kw_only=True, dict=True):
 
     def _own(self, package: str) -> dict[str, Any]:
         """Return the texts that a package brings itself: `packages/uvicorn/documentation.md`, as it is."""
-        found = [self.family / FOLDER / package / f"{name}.md" for name in TEXTS]
+        found = [self.family / PACKAGES / package / f"{name}.md" for name in TEXTS]
         return {path.stem: read(path) for path in found if path.is_file()}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kiln import bench_page, bench_plot, bench_results, markdown, paths, toc
 from kiln.errors import ReadmeError
-from kiln.matrix import FOLDER as PACKAGES
+from kiln.image import PACKAGES
 from kiln.matrix import Matrix
 from kiln.page_facts import facts
 from kiln.pages import Pages

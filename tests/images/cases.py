@@ -43,9 +43,10 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         found = hashlib.sha256()
         for path in sorted(_FOLDER.glob("*.py")):
             found.update(f"{path.name}\n".encode() + path.read_bytes())
-        image = msgspec.to_builtins(self.image)
-        # Which tags an image has changes with every release, and nothing in it.
+        image = msgspec.to_builtins(self.image, enc_hook=str)
+        # Which tags an image has changes with every release, and nothing in it; so does where the family lies.
         image.pop("tags")
+        (image["installed"] or {}).pop("family", None)
         found.update(json.dumps([image, self.labels, self.lean, self.platform], sort_keys=True).encode())
         return found.hexdigest()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kiln import family, readme
+from kiln import family, paths, readme
 from kiln.errors import CatalogError
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
@@ -23,6 +23,14 @@ def test_a_relative_name_is_known_wherever_the_process_goes(tmp_path, monkeypatc
     found = family.load("versions.json")
     assert found.file == tmp_path / "versions.json"
     assert {image.installed.folder for image in found.packages} == {tmp_path / "packages/uvicorn"}
+
+
+def test_commands_that_are_printed_name_the_family(tmp_path):
+    """Those of the checkout's own need not."""
+    folder = tmp_path / "my family"
+    assert family.option(folder / "versions.json") == f" --versions '{folder}'"
+    assert family.option(tmp_path / "other.json") == f" --versions {tmp_path}/other.json"
+    assert family.option(paths.ROOT / "versions.json") == ""
 
 
 @pytest.mark.parametrize("name", ["nowhere.json", "nowhere/versions.json", ""])

@@ -49,7 +49,7 @@ def test_a_missing_lock_is_named_with_its_remedy(tmp_path):
     """In the words of the command that writes it."""
     family = expand(tmp_path)
     write(lock.cells(family)[1:])
-    message = "uvicorn 0.18.3 on Python 3.13: has no lock; run: ./run invoke lock uvicorn"
+    message = f"uvicorn 0.18.3 on Python 3.13: has no lock; run: ./run invoke lock --versions {tmp_path} uvicorn"
     assert lock.check(family) == [message]
     with pytest.raises(LockError) as caught:
         lock.read(family.packages[0])
@@ -60,7 +60,10 @@ def test_a_lock_of_other_requirements_no_longer_fits(tmp_path):
     """One extra more, and it has to be written again."""
     write(lock.cells(expand(tmp_path, versions=["0.9.0"])))
     found = lock.check(expand(tmp_path, versions=["0.9.0"], requirements=["uvicorn"]))
-    assert found[0] == "uvicorn 0.9.0 on Python 3.13: its lock is of other requirements; run: ./run invoke lock uvicorn"
+    assert found[0] == (
+        "uvicorn 0.9.0 on Python 3.13: its lock is of other requirements; "
+        f"run: ./run invoke lock --versions {tmp_path} uvicorn"
+    )
     assert len(found) == 2
 
 
