@@ -17,13 +17,25 @@ _VERSIONS = "the file that describes the family"
 _SOURCES = "a folder of source tarballs, for machines without network"
 
 
-@command(help={"globs": _GLOBS, "json": "for machines", "versions": _VERSIONS, "sources": _SOURCES})
-def matrix(_: Any, globs: Any, json: bool = False, versions: str = cli.VERSIONS, sources: str = "") -> None:
+@command(
+    help={
+        "globs": _GLOBS, "json": "for machines", "trial": "only what `invoke build --trial` builds of them",
+        "packages": "with --trial: every package once, and nothing else", "versions": _VERSIONS, "sources": _SOURCES,
+    }
+)  # fmt: skip
+def matrix(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, globs: Any, json: bool = False, trial: bool = False, packages: bool = False,
+    versions: str = cli.VERSIONS, sources: str = "",
+) -> None:  # fmt: skip
     """List the images: id, tags, platforms, compile keys, and whether they can be built from here."""
     from kiln import listing
+    from kiln import trial as module
 
     family = cli.matrix(versions)
-    rows = listing.rows(family, family.select(globs or ["*"]), cli.folder(sources))
+    chosen = (
+        module.here(family, globs, cli.folder(sources), packages=packages) if trial else family.select(globs or ["*"])
+    )
+    rows = listing.rows(family, chosen, cli.folder(sources))
     out(_json.dumps(rows, indent=2) if json else listing.table(rows))
 
 
@@ -64,7 +76,8 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
 @command(
     help={
         "globs": "ids or tags, with * and ?; the newest image that can be built from here where none is given",
-        "all": "the whole matrix", "platform": "linux/arm64 and the like, or all; the engine's own if not given",
+        "all": "the whole matrix", "trial": "nine images at most that show whether the family builds here",
+        "platform": "linux/arm64 and the like, or all; the engine's own if not given",
         "quick": "no profile-guided and link-time optimisation, for trying things",
         "dry_run": "print the plan and the bake definition", "push": "test, then push what passed with all its tags",
         "builder": "the buildx builder to use", "jobs": "builds at once", "no_cache": "build everything anew",
@@ -75,10 +88,11 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
 def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, globs: Any, platform: Any, all: bool = False, quick: bool = False, dry_run: bool = False,
     push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False, artifacts: str = "",
-    sources: str = "", versions: str = cli.VERSIONS,
+    trial: bool = False, sources: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Build images."""
     from kiln import compiled, order
+    from kiln import trial as module
     from kiln.plan import Options
 
     options = Options(
@@ -87,6 +101,8 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     )  # fmt: skip
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)
+    if trial:
+        chosen = module.ids(family, chosen, options.sources)
     if dry_run:
         out(order.dry_run(family, chosen, platform, options))
         return

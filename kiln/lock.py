@@ -69,6 +69,12 @@ def read(image: Image) -> str:
     return cell.path.read_text("utf-8")
 
 
+def lack(image: Image) -> str:
+    """Return the title of the lock that an image lacks, or nothing."""
+    cell = _cell(image)
+    return cell.title if _problem(cell) else ""
+
+
 def cells(matrix: Matrix, names: Sequence[str] = ()) -> list[Cell]:
     """Return the locks that the packages of `names` need, of all where none is given."""
     known = list(matrix.catalog.packages or {})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, sources, stages
+from kiln import bases, lock, sources, stages
 from kiln import engine as engines
 from kiln.bake import Inputs
 from kiln.bases import Base
@@ -16,6 +16,8 @@ from kiln.image import Image
 from kiln.model import Catalog, Release, Target
 
 LATER = "(known when the build starts)"
+Lack = tuple[str, str]
+"""What is not here, and for what: `("no sources for", "3.13.5t")`."""
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -48,6 +50,47 @@ def releases(images: Iterable[Image]) -> list[Release]:
     for reason in lacking:
         say(f"passed over: {reason}")
     return [stages.made_from(image) for image in found.values() if not stages.lack(image)]
+
+
+class Here:
+    """Which parts of a family's images are available from here; nothing is fetched, and each is asked for once."""
+
+    def __init__(self, catalog: Catalog, platform: str, engine: Engine | None, folder: Path | None = None) -> None:
+        """Look from the machine of an engine; `folder` is one of tarballs."""
+        self._catalog, self._platform, self._engine, self._folder = catalog, platform, engine, folder
+        self._sources: dict[tuple[str, bool], str | None] = {}
+        self._bases: dict[str, str | None] = {}
+
+    def source(self, image: Image) -> str | None:
+        """Return the origin of an image's sources, None if there is none."""
+        key = image.release.version, image.target.distribution == "windows"
+        if key not in self._sources:
+            release = stages.made_from(image)
+            self._sources[key] = sources.available(release, self._catalog.sources, folder=self._folder)
+        return self._sources[key]
+
+    def base(self, image: Image) -> str | None:
+        """Return the origin of an image's base, None if there is none."""
+        if image.target_name not in self._bases:
+            self._bases[image.target_name] = bases.available(image.target, self._platform, engine=self._engine)
+        return self._bases[image.target_name]
+
+    def lack(self, image: Image) -> Lack | None:
+        """Return the first part that an image lacks, None if it can be built."""
+        if not self.source(image):
+            return "no sources for", image.python
+        if not self.base(image):
+            return "no base image for", image.target.title
+        title = lock.lack(image) if image.installed else ""
+        return ("no lock for", title) if title else None
+
+
+def lacking(lacks: Iterable[Lack | None]) -> str:
+    """Return what is not here in words, each once: `no sources for 3.15.2, 3.15.2t; no base image for Alpine 3.24`."""
+    found: dict[str, dict[str, None]] = {}
+    for kind, name in filter(None, lacks):
+        found.setdefault(kind, {})[name] = None
+    return "; ".join(f"{kind} {', '.join(names)}" for kind, names in found.items())
 
 
 def gather(  # noqa: PLR0913 - each is a choice of its own

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, lock, packages, parts, render, sources
+from kiln import lock, packages, parts, render
 from kiln.bake import Build, Inputs
 from kiln.compiled import Store
 from kiln.engine import Engine
@@ -14,7 +14,7 @@ from kiln.errors import KilnError, SelectionError, SourceError
 from kiln.image import Image
 from kiln.matrix import Matrix, newest_stable
 from kiln.model import COMPRESSION, Compression
-from kiln.parts import Parts
+from kiln.parts import Here, Lack, Parts, lacking
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -77,33 +77,24 @@ def _only_windows(images: Sequence[Image]) -> Sequence[Image]:
 def default(matrix: Matrix, platform: str, folder: Path | None, engine: Engine | None) -> tuple[Image, str]:
     """Return the newest stable slim image that can be built from here, and why that one.
 
-    Raises SelectionError with every newer image's reason where there is none.
+    In a family without slim images, any variant will do. Raises SelectionError with every newer image's
+    reason where there is none.
     """
-    skipped: dict[str, list[str]] = {}
-    for image in newest_stable(matrix.images):
-        if image.variant != "slim" or platform not in image.platforms:
-            continue
-        source = sources.available(image.release, matrix.catalog.sources, folder=folder)
-        base = bases.available(image.target, platform, engine=engine) if source else None
-        if source and base:
-            return image, _why(image, source, base, skipped)
-        reason, name = ("no base image for", image.target.title) if source else ("no sources for", image.python)
-        if name not in skipped.setdefault(reason, []):
-            skipped[reason].append(name)
-    raise SelectionError(f"no stable slim image can be built from here: {_listed(skipped)}; see `invoke doctor`")
-
-
-def _listed(skipped: dict[str, list[str]]) -> str:
-    """Return what was passed over, by reason."""
-    if not skipped:
-        return "the matrix has none for this platform"
-    return "; ".join(f"{reason} {', '.join(names)}" for reason, names in skipped.items())
-
-
-def _why(image: Image, source: str, base: str, skipped: dict[str, list[str]]) -> str:
-    """Return one sentence on the choice, with the releases that would have come before it."""
-    text = f"{image.id}: the newest stable slim image whose sources ({source}) and base ({base}) can be had from here"
-    return f"{text}; {_listed(skipped)}" if skipped else text
+    stable = [image for image in newest_stable(matrix.images) if platform in image.platforms]
+    slim = [image for image in stable if image.variant == "slim"]
+    what, here = "stable slim image" if slim else "stable image", Here(matrix.catalog, platform, engine, folder)
+    passed_over: list[Lack] = []
+    for image in slim or stable:
+        lack = here.lack(image)
+        if lack is None:
+            why = (
+                f"{image.id}: the newest {what} whose sources ({here.source(image)}) and base ({here.base(image)}) "
+                "can be had from here"
+            )
+            return image, "; ".join(filter(None, [why, lacking(passed_over)]))
+        passed_over.append(lack)
+    reasons = lacking(passed_over) or "the matrix has none for this platform"
+    raise SelectionError(f"no {what} can be built from here: {reasons}; see `invoke doctor`")
 
 
 class Resolved(Struct, frozen=True, kw_only=True):

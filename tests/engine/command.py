@@ -1,4 +1,4 @@
-"""Kiln's commands as users type them, on a small family: 3.13.5 on trixie, whose compile the engine has cached."""
+"""Kiln's commands as users type them, on the tests' own family: `tests/families/debian` alone names its versions."""
 
 import json
 import os
@@ -7,27 +7,31 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import cache
 from pathlib import Path
 
-from kiln import paths, records
+from kiln import catalog, matrix, paths, records
 
-SLIM, FULL = "3.13.5-slim-trixie", "3.13.5-trixie"
-GONE = "3.13.99"
+FAMILY = paths.ROOT / "tests/families/debian/versions.json"
+"""Two releases that the archives of Debian's stable releases keep, and packages on the newer one."""
+PYTHON, OLD = (release.version for release in catalog.load(FAMILY).releases)
+SERIES = PYTHON.rpartition(".")[0]
+SLIM, FULL = f"{PYTHON}-slim-trixie", f"{PYTHON}-trixie"
+GONE = f"{SERIES}.99"
+SITE = f"/usr/local/lib/python{SERIES}/site-packages"
 
 
 class Family:
-    """A family file of its own repository, with `full` cut down to one package."""
+    """A family file of its own repository: the newer release on trixie, whose compile all tests share."""
 
     def __init__(self, folder: Path, *, variants=("full", "slim"), **changes):
-        data = json.loads((paths.ROOT / "versions.json").read_text("utf-8"))
+        data = json.loads(FAMILY.read_text("utf-8"))
         data["targets"] = {"trixie": data["targets"]["trixie"]}
-        data["releases"] = [one for one in data["releases"] if one["version"] == "3.13.5"]
-        data["releases"][0] |= {"targets": ["trixie"], "flavours": ["default"]}
+        data["releases"] = [data["releases"][0] | {"flavours": ["default"]}]
         del data["packages"]
         data["repository"] = f"kiln-test-{uuid.uuid4().hex[:8]}/python"
         self.data = data | changes
         self.trixie = data["targets"]["trixie"]
-        self.trixie["packages"]["full"] = ["file"]
         self.trixie["variants"] = {name: self.trixie["variants"][name] for name in variants}
         self.file = folder / f"{uuid.uuid4().hex[:8]}.json"
 
@@ -42,9 +46,13 @@ class Family:
         self.data["releases"].append(self.data["releases"][0] | {"version": GONE, "artifacts": [artifact]})
         self.data["sources"] = {"debian": [], "mirrors": []}
 
+    def write(self):
+        """Write the family's file as the family is now."""
+        self.file.write_text(json.dumps(self.data), "utf-8")
+
     def command(self, *words):
         """Return the command line of `invoke build --quick` for this family."""
-        self.file.write_text(json.dumps(self.data), "utf-8")
+        self.write()
         return [sys.executable, "-m", "invoke", "build", "--quick", "--versions", str(self.file), *words]
 
     def build(self, *words, env=None, prefix=()):
@@ -78,6 +86,21 @@ class Family:
             records._record(record.repository, record.id, record.platform).unlink(missing_ok=True)  # noqa: SLF001 - Kiln itself never forgets
         folder = records._records(self.repository)  # noqa: SLF001 - Kiln itself never forgets
         folder.rmdir()
+
+
+@cache
+def debian():
+    """Return the tests' family, expanded."""
+    return matrix.expand(catalog.load(FAMILY), str(FAMILY))
+
+
+def recorded(engine, glob):
+    """Return the record of an image of the tests' family, which is built now unless it is up to date."""
+    (image,) = debian().select([glob])
+    command = [sys.executable, "-m", "invoke", "build", "--quick", "--versions", str(FAMILY), image.id]
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return records.find(debian().repository_of(image), image.id, engine.platform)
 
 
 def environment(changes=None):

@@ -11,8 +11,9 @@ from xml.sax.saxutils import quoteattr
 
 from kiln import bases, network
 from kiln.model import BaseImage, Packages, Target
+from tests.engine.command import PYTHON, SERIES
 
-NODOT = "313"
+NODOT = SERIES.replace(".", "")
 STUB = b"MZ stand-in\n"
 # By package, what is not in CPython's sources.
 PROGRAMS = {
@@ -119,7 +120,7 @@ def _wxs(package, paths):
     references = "".join(f"<ComponentRef Id='{name}'/>" for name in components)
     return f"""<?xml version="1.0" encoding="utf-8"?>
 <Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">
-<Product Id="*" Language="1033" Name="{package}" Version="3.13.5" Manufacturer="Kiln"
+<Product Id="*" Language="1033" Name="{package}" Version="{PYTHON}" Manufacturer="Kiln"
     UpgradeCode="11111111-1111-1111-1111-111111111111">
 <Package InstallerVersion="500" Compressed="yes" InstallScope="perUser"/><MediaTemplate EmbedCab="yes"/>
 <Directory Id="TARGETDIR" Name="SourceDir"><Directory Id="InstallDirectory">{"".join(body)}</Directory></Directory>

@@ -6,11 +6,11 @@ import subprocess
 import tarfile
 import uuid
 
-from kiln import bases, build, catalog, matrix, paths, records
+from kiln import bases, build, paths, records
 from kiln.bake import Build, Inputs
 from kiln.model import COMPRESSION
 from kiln.plan import Options, Resolved
-from tests.engine.command import SLIM, docker
+from tests.engine.command import SLIM, debian, docker
 
 
 class Maker:
@@ -19,7 +19,7 @@ class Maker:
     def __init__(self, engine, address):
         self.engine = engine
         self.repository = f"{address}/kiln-test-{uuid.uuid4().hex[:8]}/python"
-        self.image = matrix.expand(catalog.load(paths.ROOT / "versions.json")).get(SLIM)
+        self.image = debian().get(SLIM)
         base = bases.resolve(self.image.target, engine.platform, engine=engine)
         self.inputs = Inputs(
             base=base.context, base_digest=base.digest, base_created=base.created, source=str(paths.ROOT / "kiln"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kiln import bases, engine, oci, process
-from kiln.catalog import load
 from kiln.paths import ROOT
+from tests.engine.command import debian
 
 OFFICIAL_MB = {"trixie": 29.8, "bookworm": 28.2}
 """Compressed sizes of Debian's own slim images for amd64, in MB (10^6 bytes)."""
@@ -36,7 +36,7 @@ def homes(brought, tmp_path_factory):  # noqa: ARG001 - the engine lives in the 
 def _resolve(home, suite, brought, **pinned):
     import msgspec
 
-    target = load(ROOT / "versions.json").targets[suite]
+    target = debian().catalog.targets[suite]
     target = msgspec.structs.replace(target, base=msgspec.structs.replace(target.base, **pinned))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KILN_HOME", str(home))

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from kiln import engine, paths
-from tests.engine.command import SLIM, Family, docker
+from kiln import paths
+from tests.engine.command import FAMILY, SLIM, Family, docker
 
 
 def _bench(figure, *args):
@@ -17,21 +17,21 @@ def _bench(figure, *args):
 
 
 @pytest.fixture(scope="module")
-def sides(tmp_path_factory):
+def sides(tmp_path_factory, engine):
     """Return the options that compare a quick image of ours with one that has a file more.
 
     It stands for the reference, which takes half an hour.
     """
-    family, ours, other = Family(tmp_path_factory.mktemp("bench")), engine.bring(), "kiln-test-bench:other"
+    family, other = Family(tmp_path_factory.mktemp("bench")), "kiln-test-bench:other"
     done = family.build(SLIM)
     assert done.returncode == 0, done.stdout + done.stderr
     dockerfile = f"FROM {family.record().reference}\nRUN head -c 1000000 /dev/urandom > /more\n"
-    command = ours.buildx("build", "--provenance=false", "--load", "--tag", other, "-")
-    environment = {**os.environ, **ours.env}
+    command = engine.buildx("build", "--provenance=false", "--load", "--tag", other, "-")
+    environment = {**os.environ, **engine.env}
     subprocess.run(command, env=environment, input=dockerfile.encode(), check=True, capture_output=True)
     yield ["--versions", str(family.file), "--image", SLIM, "--against", other]
-    docker(ours, "rmi", "--force", other)
-    family.forget(ours)
+    docker(engine, "rmi", "--force", other)
+    family.forget(engine)
 
 
 def _section(file, figure):
@@ -41,7 +41,7 @@ def _section(file, figure):
 def test_the_command_line_is_measured_in_fresh_processes(tmp_path):
     """The table and the file hold the same figures, each side measured as often as asked."""
     file = tmp_path / "bench.json"
-    done = _bench("cli", "--runs", "2", "--json", str(file))
+    done = _bench("cli", "--versions", str(FAMILY), "--runs", "2", "--json", str(file))
     assert done.returncode == 0, done.stderr
     assert "invoke --list against import invoke" in done.stdout
     assert [len(one["seconds"]) for one in _section(file, "cli")["timings"]] == [6, 6]
@@ -52,7 +52,7 @@ def test_the_command_line_is_measured_in_fresh_processes(tmp_path):
 def test_an_image_is_needed_and_said(monkeypatch, tmp_path):
     """Where nothing was built, one line says what to type, before any engine is brought."""
     monkeypatch.setenv("KILN_HOME", str(tmp_path))
-    done = _bench("tests")
+    done = _bench("tests", "--versions", str(FAMILY))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("error: no image is recorded here; build one: ./run invoke build ")
@@ -93,4 +93,4 @@ def test_figures_of_a_quick_build_are_asked_for(sides):
     """They are none of the published images, so that nobody gets them by accident."""
     done = _bench("size", *sides)
     assert done.returncode == 1
-    assert "no optimised build of 3.13.5-slim-trixie is recorded" in done.stderr
+    assert f"no optimised build of {SLIM} is recorded" in done.stderr

@@ -2,11 +2,8 @@
 
 import pytest
 
-from kiln import catalog, matrix, paths, records
-from kiln import engine as engines
+from tests.engine.command import SITE
 from tests.engine.test_broken_images import derive, failing  # noqa: F401 - a fixture
-
-SITE = "/usr/local/lib/python3.13/site-packages"
 
 
 def as_root(command):
@@ -56,29 +53,13 @@ BREAK = {
 }
 
 
-@pytest.fixture(scope="session")
-def engine():
-    """Return the engine that holds what was built."""
-    return engines.bring()
-
-
-@pytest.fixture(scope="session")
-def record(engine):
-    """Return the recorded build of Uvicorn on 3.13.5-slim-trixie."""
-    family = matrix.expand(catalog.load(paths.ROOT / "versions.json"))
-    found = family.select(["uvicorn:py3.13.5-slim-trixie-latest"])[0]
-    if record := records.find(family.repository_of(found), found.id, engine.platforms[0]):
-        return record
-    pytest.fail("no Uvicorn is recorded: ./run invoke build --quick uvicorn:py3.13.5-slim-trixie-latest", pytrace=False)
-
-
-def test_sound_package_passes(record, tmp_path):
+def test_sound_package_passes(uvicorn, tmp_path):
     """The image that the others are made from fails nothing."""
-    assert failing(record.reference, record.id, tmp_path) == set()
+    assert failing(uvicorn.reference, uvicorn.id, tmp_path) == set()
 
 
 @pytest.mark.parametrize("name", BREAK)
-def test_broken_package_fails_exactly(name, derive, record, tmp_path):  # noqa: F811 - the fixture
+def test_broken_package_fails_exactly(name, derive, uvicorn, tmp_path):  # noqa: F811 - the fixture
     """What was broken is found, and nothing else is called broken."""
     lines, expected = BREAK[name]
-    assert failing(derive(name, lines), record.id, tmp_path) == expected
+    assert failing(derive(name, uvicorn, lines), uvicorn.id, tmp_path) == expected

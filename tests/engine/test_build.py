@@ -20,11 +20,6 @@ from tests.engine.command import FULL, GONE, SLIM, Family, await_end, await_line
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes mounts and private engines")
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
-
-
 @pytest.fixture
 def family(tmp_path, engine):
     """Return a family whose images and records are removed at the end."""
@@ -275,7 +270,7 @@ def test_no_cache_compiles_once(built):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["3.31*"], "error: '3.31*' matches no image; near it are: 3.13"),
+        (["3.99*"], "error: '3.99*' matches no image; "),
         ([SLIM, "--platform", "linux/mips"], f"error: {SLIM} is not offered for linux/mips; there is linux/amd64"),
         ([SLIM, "--jobs", "0"], "error: --jobs 0: at least one build must run; give 1 or more"),
         ([SLIM, "--jobs", "0", "--dry-run"], "error: --jobs 0: at least one build must run; give 1 or more"),

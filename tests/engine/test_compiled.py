@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kiln import compiled, compiled_folder, oci, process, workspace
-from kiln import engine as engines
 from kiln.plan import Options
 from tests.engine.command import SLIM, Family, docker, error_of, summary
 from tests.engine.maker import Maker
@@ -22,11 +21,6 @@ RUN : "kiln: compile {key} {number}" && mkdir -p /install/python && {command} > 
 FROM scratch AS python
 COPY --from=compile /install/python/ /
 """
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 def ran(log):

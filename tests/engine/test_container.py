@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from kiln import catalog, container, matrix, paths, records
-from kiln import engine as engines
+from kiln import container, paths
 from kiln.errors import EngineError
 
 HOLDER = """
@@ -22,24 +21,6 @@ with container.lease(found) as token, container.running(found, sys.argv[1], toke
 """
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
-
-
-@pytest.fixture(scope="module")
-def record(engine):
-    """Return any image with `sleep` that is recorded for the engine's own platform."""
-    family = matrix.expand(catalog.load(paths.ROOT / "versions.json"))
-    found = [
-        record for record in records.every(family.repository)
-        if record.platform == engine.platforms[0] and "distroless" not in record.id
-    ]  # fmt: skip
-    if not found:
-        pytest.fail("no image is recorded: ./run invoke build --quick 3.13.5-slim-trixie", pytrace=False)
-    return found[0]
-
-
 def containers(engine, token):
     done = subprocess.run(
         engine.docker("ps", "--all", "--quiet", "--filter", f"label={container.LABEL}={token}"),
@@ -49,11 +30,11 @@ def containers(engine, token):
 
 
 @pytest.fixture
-def holder(record):
+def holder(slim):
     """Return a process that holds a container, with the token of its lease."""
     child = subprocess.Popen(
         # A shell's background job, such as CI's, ignores SIGINT, and so do its children.
-        ["env", "--default-signal=INT", sys.executable, "-c", HOLDER, record.reference, record.platform],
+        ["env", "--default-signal=INT", sys.executable, "-c", HOLDER, slim.reference, slim.platform],
         cwd=paths.ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     yield child, child.stdout.readline().strip()
@@ -61,12 +42,12 @@ def holder(record):
     child.wait()
 
 
-def test_asks_and_answers(engine, record):
+def test_asks_and_answers(engine, slim):
     """A script sees what it is given, and the network's files, and its JSON comes back."""
     script = "import json, os; print(json.dumps({'sum': sum(GIVEN['terms']), 'files': os.listdir('/.kiln-network')}))"
     with (
         container.lease(engine) as token,
-        container.running(engine, record.reference, token=token, platform=record.platform) as running,
+        container.running(engine, slim.reference, token=token, platform=slim.platform) as running,
     ):
         answer = running.ask(script, {"terms": [1, 2, 39]})
     assert answer["sum"] == 42
@@ -74,11 +55,11 @@ def test_asks_and_answers(engine, record):
     assert containers(engine, token) == []
 
 
-def test_a_broken_script_is_one_line(engine, record):
+def test_a_broken_script_is_one_line(engine, slim):
     """What goes wrong in the container is one line that names the reason."""
     with (
         container.lease(engine) as token,
-        container.running(engine, record.reference, token=token, platform=record.platform) as running,
+        container.running(engine, slim.reference, token=token, platform=slim.platform) as running,
         pytest.raises(EngineError, match=r"docker exec failed with exit code 1: ZeroDivisionError"),
     ):
         running.ask("1 / 0", {})
@@ -118,10 +99,10 @@ def test_missing_image(engine):
         container.inspect(engine, "kiln-none:1")
 
 
-def test_a_command_can_be_process_1(engine, record):
+def test_a_command_can_be_process_1(engine, slim):
     """Without `--init`, nothing stands between; it ends by itself with its exit code, and can be started again."""
     with container.lease(engine) as token, container.running(
-        engine, record.reference, token=token, platform=record.platform, command=("sh", "-c", "echo $$ >&2; exit 7"),
+        engine, slim.reference, token=token, platform=slim.platform, command=("sh", "-c", "echo $$ >&2; exit 7"),
         options=(),
     ) as running:  # fmt: skip
         assert (running.wait(10), running.logs()) == (7, "1")
@@ -129,10 +110,10 @@ def test_a_command_can_be_process_1(engine, record):
         assert (running.wait(10), running.logs()) == (7, "1\n1")
 
 
-def test_one_that_does_not_end_is_an_error(engine, record):
+def test_one_that_does_not_end_is_an_error(engine, slim):
     """Waiting has an end, and stopping gives the exit code."""
     with container.lease(engine) as token, container.running(
-        engine, record.reference, token=token, platform=record.platform
+        engine, slim.reference, token=token, platform=slim.platform
     ) as running:  # fmt: skip
         with pytest.raises(EngineError, match=r"still runs after 0\.1 seconds"):
             running.wait(0.1)

@@ -9,13 +9,12 @@ import sys
 import pytest
 
 from kiln import container, contents, network, oci, paths
-from kiln import engine as engines
 from kiln.model import DISTROLESS
-from tests.engine.command import SLIM, Family, docker, environment
+from tests.engine.command import PYTHON, SERIES, SLIM, Family, docker, environment
 from tests.engine.test_broken_images import failing
 from tests.engine.test_build import bake
 
-PLAIN, DEBUG = (f"3.13.5-{name}-trixie" for name in DISTROLESS)
+PLAIN, DEBUG = (f"{PYTHON}-{name}-trixie" for name in DISTROLESS)
 APPLICATION = """FROM {slim} AS build
 RUN python -m venv /app
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.crt,target=/run/kiln/ca.crt \\
@@ -31,15 +30,10 @@ USER 0
 COPY --from={slim} /usr/bin/dash /usr/bin/sh
 COPY --from={slim} /usr/bin/apt-get /usr/bin/apt-get
 COPY --from={slim} /usr/lib/{triplet}/libapt-pkg.so.* /usr/lib/{triplet}/libsystemd.so.* /usr/lib/{triplet}/
-COPY --from={slim} /usr/local/lib/python3.13/ensurepip/ /usr/local/lib/python3.13/ensurepip/
+COPY --from={slim} /usr/local/lib/python{series}/ensurepip/ /usr/local/lib/python{series}/ensurepip/
 COPY --from={slim} /usr/local/include/ /usr/local/include/
 RUN ["python3", "-c", "import os; os.remove('/usr/lib/{triplet}/libstdc++.so.6'); os.chmod('/tmp', 0o755)"]
 """
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +53,12 @@ def derive(engine, built, tmp_path):
 
     def build(dockerfile):
         triplet = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}[engine.platform] + "-linux-gnu"
-        names = {"slim": built.record(SLIM).reference, "plain": built.record(PLAIN).reference, "triplet": triplet}
+        names = {
+            "slim": built.record(SLIM).reference,
+            "plain": built.record(PLAIN).reference,
+            "triplet": triplet,
+            "series": SERIES,
+        }
         (tmp_path / "Dockerfile").write_text(dockerfile.format(**names))
         files = network.secrets(pip=True).items()
         secrets = [word for key, file in files for word in ("--secret", f"id={key},src={file}")]
@@ -120,12 +119,12 @@ def test_its_packages_are_known(built, engine):
 
 def test_a_sound_image_passes(built, tmp_path):
     """The image that the other one is made from fails nothing."""
-    assert failing(built.record(PLAIN).reference, PLAIN, tmp_path) == set()
+    assert failing(built.record(PLAIN).reference, PLAIN, tmp_path, built.file) == set()
 
 
-def test_a_broken_image_fails_exactly(derive, tmp_path):
+def test_a_broken_image_fails_exactly(derive, built, tmp_path):
     """A shell, a package manager, what installs and builds, and what is missing are found; nothing else is called broken."""
-    assert failing(derive(BREAK), PLAIN, tmp_path) == {
+    assert failing(derive(BREAK), PLAIN, tmp_path, built.file) == {
         "test_programs", "test_no_shell", "test_left_out_modules", "test_nothing_to_build_with", "test_libraries_of_wheels",
         "test_writable", "test_every_library_has_its_package", "test_shared_libraries", "test_layers", "test_command",
         "test_user", "test_unpacked_wheel",

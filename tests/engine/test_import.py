@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from kiln import paths
+from kiln import paths, render
+from tests.engine.command import FAMILY, debian
+from tests.engine.test_history import git
 from tests.unit.fixtures import OFFICIAL
 from tests.unit.test_library import entries
 
@@ -42,7 +45,13 @@ def test_the_library_file_of_an_import(imported):
 
 def test_only_commits_need_git(tmp_path):
     """Where there is none, they are left out, and the rest is the same."""
-    having, without = (entries(invoke("library", **changes).stdout) for changes in ({}, {"PATH": str(tmp_path)}))
+    shutil.copytree(FAMILY.parent, tmp_path / "family")
+    render.write(debian(), tmp_path / "family" / render.FOLDER)
+    git(tmp_path / "family", "init", "-q")
+    git(tmp_path / "family", "add", ".")
+    git(tmp_path / "family", "commit", "-q", "-m", "all")
+    words = ("library", "--versions", tmp_path / "family/versions.json")
+    having, without = (entries(invoke(*words, **changes).stdout) for changes in ({}, {"PATH": str(tmp_path)}))
     commits = [entry.pop("GitCommit", "") for entry in having]
     assert having == without
     assert any(len(commit) == 40 for commit in commits)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from kiln import engine as engines
 from kiln import oci
 from kiln.model import Compression
 from kiln.plan import Options
@@ -13,11 +12,6 @@ from tests.engine.registry import Registry
 ZSTD, GZIP = (f"application/vnd.oci.image.layer.v1.tar+{name}" for name in ("zstd", "gzip"))
 # Level 19 would take half a minute, for the base alone.
 WANTED = Compression(algorithm="zstd", level=5)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture(scope="module")

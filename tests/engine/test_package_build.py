@@ -8,23 +8,22 @@ import sys
 
 import pytest
 
-from kiln import engine as engines
 from kiln import oci, paths
-from tests.engine.command import Family, docker, environment, summary
+from tests.engine.command import PYTHON, SERIES, SLIM, Family, docker, environment, summary
 
 # No wheel of it is on the index, and its extension links to a library that slim images do not have.
 VERSION = "2.9.10"
 PACKAGE = {
     "command": ["python3"],
     "description": "A client of PostgreSQL",
-    "pythons": ["3.13.5"],
+    "pythons": [PYTHON],
     "requirements": ["psycopg2"],
     "targets": ["trixie"],
     "test": {"imports": ["psycopg2"], "kind": "worker"},
     "variants": ["slim"],
     "versions": [VERSION],
 }
-ID = f"psycopg2:py3.13.5-slim-trixie-{VERSION}"
+ID = f"psycopg2:py{SLIM}-{VERSION}"
 
 
 class Checkout:
@@ -51,11 +50,6 @@ class Checkout:
             [sys.executable, "-m", "invoke", words[0], "--versions", str(self.file), *words[1:]], cwd=self.folder,
             env=environment(), capture_output=True, text=True, check=False, timeout=1200,
         )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +80,7 @@ def run(engine, reference, *words):
 @pytest.mark.usefixtures("reference")
 def test_the_lock_has_hashes_and_no_address(checkout):
     """What is installed is decided by version and hash, wherever it comes from."""
-    text = (checkout.folder / f"packages/psycopg2/locks/{VERSION}/py3.13.txt").read_text("utf-8")
+    text = (checkout.folder / f"packages/psycopg2/locks/{VERSION}/py{SERIES}.txt").read_text("utf-8")
     assert f"psycopg2=={VERSION}" in text
     assert "--hash=sha256:" in text
     assert "://" not in text
@@ -104,9 +98,9 @@ def test_nothing_of_pip_or_the_network_stays(engine, reference):
     left = "ls -A /var/cache /root /tmp /run | grep -i -e pip -e kiln | wc -l"
     assert run(engine, reference, "sh", "-c", left) == "0"
     code = (
-        "import pathlib, psycopg2; folder = pathlib.Path(psycopg2.__file__).parent; "
+        "import pathlib, psycopg2, sys; folder = pathlib.Path(psycopg2.__file__).parent; "
         "print([p.name for p in folder.glob('*.py') if int.from_bytes("
-        "(folder / '__pycache__' / f'{p.stem}.cpython-313.pyc').read_bytes()[4:8], 'little') != 1])"
+        "(folder / '__pycache__' / f'{p.stem}.{sys.implementation.cache_tag}.pyc').read_bytes()[4:8], 'little') != 1])"
     )
     assert run(engine, reference, "python3", "-c", code) == "[]"
 
@@ -121,11 +115,11 @@ def test_it_runs_as_a_user_of_its_own(engine, reference):
 
 def test_the_python_image_is_below_it(checkout, engine, reference):
     """Its layers are those of the Python image, as that is built by itself, so that both are pulled once."""
-    done = checkout.invoke("build", "--quick", "3.13.5-slim-trixie")
+    done = checkout.invoke("build", "--quick", SLIM)
     assert done.returncode == 0, done.stdout + done.stderr
     layers = [
         json.loads(docker(engine, "image", "inspect", "--format", "{{json .RootFS.Layers}}", name))
-        for name in (f"{checkout.family.repository}:3.13.5-slim-trixie", reference)
+        for name in (f"{checkout.family.repository}:{SLIM}", reference)
     ]
     assert layers[1][: len(layers[0])] == layers[0]
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln import catalog, container, matrix, paths, records
-from kiln import engine as engines
+from kiln import container
 from kiln.errors import EngineError
 from tests.engine.command import docker
 
@@ -15,24 +14,9 @@ SERVES = "Uvicorn running on"
 
 
 @pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
-
-
-@pytest.fixture(scope="module")
 def token(engine):
     with container.lease(engine) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def image(engine):
-    """Return the recorded build of Uvicorn on the engine's own platform."""
-    family = matrix.expand(catalog.load(paths.ROOT / "versions.json"))
-    found = family.select(["uvicorn:py3.13.5-slim-trixie-latest"])[0]
-    if record := records.find(family.repository_of(found), found.id, engine.platforms[0]):
-        return record
-    pytest.fail("no Uvicorn is recorded: ./run invoke build --quick uvicorn:py3.13.5-slim-trixie-latest", pytrace=False)
 
 
 def ended(running, sign, count):
@@ -48,7 +32,7 @@ def ended(running, sign, count):
 
 
 @pytest.fixture
-def run(engine, token, image):
+def run(engine, token, uvicorn):
     """Return a function that runs the start script with variables and files, and returns exit code and output."""
 
     def started(*command, files=(), sign=SERVES, count=1, **variables):
@@ -60,7 +44,7 @@ def run(engine, token, image):
         ]
         script = "; ".join([*writes, 'exec "$@"'])
         with container.running(
-            engine, image.reference, token=token, platform=image.platform, options=options,
+            engine, uvicorn.reference, token=token, platform=uvicorn.platform, options=options,
             command=("sh", "-c", script, "sh", *(command or ("start",))),
         ) as running:  # fmt: skip
             return ended(running, sign, count), running.logs()
@@ -166,12 +150,12 @@ def test_values_are_never_run(run, name, value):
 
 @pytest.mark.parametrize("signal", ["INT", "TERM"])
 @pytest.mark.parametrize("moment", ["serving", "before"])
-def test_process_1_passes_signals_on(engine, token, image, signal, moment):
+def test_process_1_passes_signals_on(engine, token, uvicorn, signal, moment):
     """Ctrl-C and SIGTERM end the server, and a script that runs before it."""
     script = "echo 'echo waiting; exec sleep 60' > /app/prestart.sh; exec start"
     command, mark = (("start",), SERVES) if moment == "serving" else (("sh", "-c", script), "waiting")
     with container.running(
-        engine, image.reference, token=token, platform=image.platform, command=command, options=()
+        engine, uvicorn.reference, token=token, platform=uvicorn.platform, command=command, options=()
     ) as running:
         while mark not in running.logs():
             time.sleep(0.1)

@@ -2,15 +2,9 @@
 
 import pytest
 
-from kiln import engine as engines
-from tests.engine.command import SLIM, Family, docker, summary
+from tests.engine.command import SERIES, SITE, SLIM, Family, docker, summary
 
 PINS = {"pip": "25.0.1", "setuptools": "79.0.1"}
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +22,8 @@ def test_pins_are_in_the_image(family, engine):
     run = ("run", "--rm", family.record().reference)
     listed = dict(line.split("==") for line in docker(engine, *run, "pip", "list", "--format=freeze").splitlines())
     assert listed == PINS
-    assert docker(engine, *run, "head", "--lines=1", "/usr/local/bin/pip") == "#!/usr/local/bin/python3.13"
-    found = "find / -xdev -name pip.conf -o -path /run/kiln -o -path /usr/local/lib/python3.13/site-packages/pip-25.1*"
+    assert docker(engine, *run, "head", "--lines=1", "/usr/local/bin/pip") == f"#!/usr/local/bin/python{SERIES}"
+    found = f"find / -xdev -name pip.conf -o -path /run/kiln -o -path {SITE}/pip-25.1*"
     assert docker(engine, *run, "sh", "-c", found) == ""
 
 

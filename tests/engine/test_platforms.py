@@ -2,13 +2,7 @@
 
 import pytest
 
-from kiln import engine as engines
 from tests.engine.command import SLIM, Family, docker
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture

@@ -7,16 +7,10 @@ import pytest
 from msgspec import structs
 
 from kiln import catalog, matrix, oci, process, publish, records
-from kiln import engine as engines
 from kiln.plan import Wanted
 from kiln.records import Result
 from tests.engine.command import FULL, SLIM, Family, docker, summary
 from tests.engine.registry import Registry
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture(scope="module")

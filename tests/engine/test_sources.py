@@ -18,14 +18,13 @@ from kiln.errors import SourceError
 from kiln.model import PYTHON_ORG, Artifact, Origins, Release
 from kiln.paths import ROOT
 from kiln.store import DiskError
+from tests.engine.command import PYTHON, debian
 
 BODY = bytes(range(256)) * 4096
-FILE = "Python-3.13.5.tar.xz"
-LINK = f"/3.13.5/{FILE}"
-DIGESTS = {
-    "Python-3.13.5.tar.xz": "93e583f243454e6e9e4588ca2c2662206ad961659863277afcdb96801647d640",
-    "Python-3.11.2.tgz": "2411c74bda5bbcfcddaf4531f66d1adc73f247f529aee981b029513aefdbf849",
-}
+FILE = f"Python-{PYTHON}.tar.xz"
+LINK = f"/{PYTHON}/{FILE}"
+# The last form of each tarball is the one that Debian has under another name.
+HELD = [(release.version, release.artifacts[-1]) for release in debian().catalog.releases]
 
 
 class Reply:
@@ -135,7 +134,7 @@ def server() -> Iterator[Server]:
 def release(content: bytes = BODY) -> Release:
     """Return the release whose tarball is `content`."""
     artifact = Artifact(file=FILE, sha256=hashlib.sha256(content).hexdigest())
-    return Release(version="3.13.5", released="2025-06-11", artifacts=[artifact], flavours=["default"], targets=[])
+    return Release(version=PYTHON, released="2025-06-11", artifacts=[artifact], flavours=["default"], targets=[])
 
 
 def left(home: Path) -> list[str]:
@@ -309,7 +308,7 @@ def test_a_killed_download_is_resumed_by_the_next_process(server: Server, home: 
     program = (
         "from kiln import sources, model; "
         f"artifact = model.Artifact(file={artifact.file!r}, sha256={artifact.sha256!r}); "
-        "release = model.Release(version='3.13.5', released='', artifacts=[artifact], flavours=[], targets=[]); "
+        f"release = model.Release(version={PYTHON!r}, released='', artifacts=[artifact], flavours=[], targets=[]); "
         f"sources.fetch(release, model.Origins(mirrors=[{url!r}], debian=[]))"
     )
     part = home / "sources" / f"{artifact.sha256}.part"
@@ -338,16 +337,14 @@ def test_a_full_disk_is_a_clear_error(server: Server, home: Path) -> None:
         download.download(wanted)
 
 
-@pytest.mark.parametrize("file", DIGESTS)
-def test_debian_serves_what_python_org_published(file: str) -> None:
-    """The pinned digests of 3.13.5 and 3.11.2 come out of the signed archive under other names."""
-    version = re.sub(r"Python-([\d.]+)\.t.*", r"\1", file)
+@pytest.mark.parametrize(("version", "wanted"), HELD)
+def test_debian_serves_what_python_org_published(version: str, wanted: Artifact) -> None:
+    """The pinned digests of both releases come out of the signed archive under other names."""
     absent = Artifact(file=f"Python-{version}.tar.bz2", sha256="0" * 64)
-    wanted = Artifact(file=file, sha256=DIGESTS[file])
     python = Release(
         version=version, released="2025-06-11", artifacts=[absent, wanted], flavours=["default"], targets=[]
     )
     origins = Origins(mirrors=[], debian=["bookworm", "trixie"])
     assert str(sources.available(python, origins)).startswith("Debian's source archive")
     source = sources.fetch(python, origins)
-    assert (source.path.name, store.digest(source.path)) == (file, DIGESTS[file])
+    assert (source.path.name, store.digest(source.path)) == (wanted.file, wanted.sha256)

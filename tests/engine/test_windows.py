@@ -17,11 +17,10 @@ import pytest
 from msgspec import structs
 
 from kiln import catalog, matrix, oci, paths, publish, records, sources
-from kiln import engine as engines
 from kiln.plan import Wanted
 from kiln.records import Result
 from tests.engine import installer
-from tests.engine.command import SLIM, Family, docker, environment, error_of, summary
+from tests.engine.command import FULL, PYTHON, SERIES, SLIM, Family, debian, docker, environment, error_of, summary
 from tests.engine.test_publish import Registry
 
 NAMES = {"windowsservercore-ltsc2025": "10.0.26100.1", "windowsservercore-ltsc2022": "10.0.20348.1"}
@@ -29,11 +28,6 @@ PATH = (
     r"C:\Python\Scripts;C:\Python;C:\Windows\System32;C:\Windows;C:\Windows\System32\Wbem;"
     r"C:\Windows\System32\WindowsPowerShell\v1.0;C:\Windows\System32\OpenSSH"
 )
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return engines.bring()
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +66,15 @@ def add_base(engine, reference, version, folder):
 
 @pytest.fixture(scope="module")
 def family(registry, engine, tmp_path_factory):
-    """Return a family of 3.13.5 on trixie and on two releases of Windows."""
+    """Return a family of one release on trixie and on two releases of Windows."""
     folder = tmp_path_factory.mktemp("windows")
     made = Family(folder, registry=registry.address)
     release = made.data["releases"][0]
-    ours = matrix.expand(catalog.load(paths.ROOT / "versions.json"))
-    source = sources.fetch(ours.get(SLIM).release, ours.catalog.sources)
+    source = sources.fetch(debian().get(SLIM).release, debian().catalog.sources)
     (folder / "installer").mkdir()
     (folder / "sources").mkdir()
     bundle = installer.make(engine, source.path, folder / "installer")
-    bundle = bundle.rename(folder / "sources" / "python-3.13.5-amd64.exe")
+    bundle = bundle.rename(folder / "sources" / f"python-{PYTHON}-amd64.exe")
     release["windows"] = {"file": bundle.name, "sha256": hashlib.sha256(bundle.read_bytes()).hexdigest()}
     release["targets"] += NAMES
     release["pins"] = {"setuptools": "79.0.1"}
@@ -126,9 +119,9 @@ def test_windows_is_built_beside_linux(family, built):
     """A glob for Windows images asks for their platform; what both releases share is unpacked once."""
     assert built.returncode == 0, built.stdout + built.stderr
     for name in NAMES:
-        assert f"3.13.5-{name} windows/amd64: built" in built.stderr
+        assert f"{PYTHON}-{name} windows/amd64: built" in built.stderr
     assert summary(built)[SLIM].startswith("built")
-    assert {family.record(f"3.13.5-{name}").platform for name in NAMES} == {"windows/amd64"}
+    assert {family.record(f"{PYTHON}-{name}").platform for name in NAMES} == {"windows/amd64"}
     (run,) = family.runs()
     targets = json.loads((run / "definition.json").read_text())["target"]
     assert len([name for name in targets if name.startswith("unpack-")]) == 1
@@ -138,21 +131,24 @@ def test_windows_is_built_beside_linux(family, built):
 def test_the_images_configuration(family, built, engine, name):
     """It says Windows and which release, finds Python on PATH, and starts it."""
     assert built.returncode == 0
-    found = config_of(engine, family.record(f"3.13.5-{name}").reference)
+    found = config_of(engine, family.record(f"{PYTHON}-{name}").reference)
     assert (found["Os"], found["OsVersion"], found["Architecture"]) == ("windows", NAMES[name], "amd64")
     assert f"PATH={PATH}" in found["Config"]["Env"]
-    assert "PYTHON_VERSION=3.13.5" in found["Config"]["Env"]
+    assert f"PYTHON_VERSION={PYTHON}" in found["Config"]["Env"]
     assert found["Config"]["Cmd"] == ["python"]
-    assert found["Config"]["Labels"]["org.opencontainers.image.version"] == "3.13.5"
+    assert found["Config"]["Labels"]["org.opencontainers.image.version"] == PYTHON
 
 
 def test_the_images_files(family, built, engine, tmp_path):
     r"""Everything of the packages is below C:\Python, in the form of Windows layers, without tests and documentation."""
     assert built.returncode == 0
-    names, read = files(engine, family.record("3.13.5-windowsservercore-ltsc2025").reference, tmp_path)
-    assert {"Hives", "Files/Python/python.exe", "Files/Python/python313.dll", "Files/Python/DLLs/_tkinter.pyd"} <= set(
-        names
-    )
+    names, read = files(engine, family.record(f"{PYTHON}-windowsservercore-ltsc2025").reference, tmp_path)
+    assert {
+        "Hives",
+        "Files/Python/python.exe",
+        f"Files/Python/python{installer.NODOT}.dll",
+        "Files/Python/DLLs/_tkinter.pyd",
+    } <= set(names)
     assert read("Files/Python/include/Python.h").startswith(b"// Entry point of the Python C API")
     assert not [name for name in names if name.endswith(("/test", "/tests", "idle_test", "/Doc"))]
     assert not [name for name in names if not name.startswith(("Files/Python", "Hives")) and name != "Files"]
@@ -161,10 +157,10 @@ def test_the_images_files(family, built, engine, tmp_path):
 def test_pip_is_there(family, built, engine, tmp_path):
     """Its commands start with its own launcher and hold a program; everything stands in its record."""
     assert built.returncode == 0
-    names, read = files(engine, family.record("3.13.5-windowsservercore-ltsc2025").reference, tmp_path)
+    names, read = files(engine, family.record(f"{PYTHON}-windowsservercore-ltsc2025").reference, tmp_path)
     site = "Files/Python/Lib/site-packages"
     launcher = read(f"{site}/pip/_vendor/distlib/t64.exe")
-    for name in ("pip", "pip3", "pip3.13"):
+    for name in ("pip", "pip3", f"pip{SERIES}"):
         program = read(f"Files/Python/Scripts/{name}.exe")
         assert program.startswith(launcher + b"#!C:\\Python\\python.exe\r\n")
         with zipfile.ZipFile(io.BytesIO(program)) as archive:
@@ -173,13 +169,13 @@ def test_pip_is_there(family, built, engine, tmp_path):
     assert f"{site}/setuptools-79.0.1.dist-info/INSTALLER" in names
     (record,) = [name for name in names if name.startswith(f"{site}/pip-") and name.endswith("/RECORD")]
     rows = [row[0] for row in csv.reader(io.StringIO(read(record).decode()))]
-    assert "../../Scripts/pip3.13.exe" in rows
+    assert f"../../Scripts/pip{SERIES}.exe" in rows
     assert {row for row in rows if f"{site}/{row}" not in names and not row.startswith("../")} == set()
 
 
 def test_a_damaged_installer_is_refused(family, tmp_path):
     """Its digest is compared before anything is unpacked."""
-    (tmp_path / "python-3.13.5-amd64.exe").write_bytes(b"MZ")
+    (tmp_path / f"python-{PYTHON}-amd64.exe").write_bytes(b"MZ")
     done = subprocess.run(
         [sys.executable, "-m", "invoke", "sources", "*windows*", "--versions", str(family.file), "--sources", str(tmp_path),
          "--into", str(tmp_path / "into")],
@@ -193,9 +189,9 @@ def test_shared_tags_become_one_index(family, built, registry, engine, monkeypat
     """Linux and both releases of Windows stand behind `latest`, each under its platform and release."""
     assert built.returncode == 0
     expanded = matrix.expand(catalog.load(family.file), family.file)
-    done = family.build("3.13.5-trixie")
+    done = family.build(FULL)
     assert done.returncode == 0, done.stderr
-    images = [expanded.get(name) for name in ("3.13.5-trixie", *(f"3.13.5-{name}" for name in NAMES))]
+    images = [expanded.get(name) for name in (FULL, *(f"{PYTHON}-{name}" for name in NAMES))]
     found = [family.record(image.id) for image in images]
     for record in found:
         records.save_result(
@@ -221,5 +217,5 @@ def test_shared_tags_become_one_index(family, built, registry, engine, monkeypat
     }
     assert listed == wanted
     assert registry.get(f"{family.data['repository']}/manifests/{images[1].id}")[0] == found[1].digest
-    _, windows = registry.get(f"{family.data['repository']}/manifests/3.13-windowsservercore")
+    _, windows = registry.get(f"{family.data['repository']}/manifests/{SERIES}-windowsservercore")
     assert [one["platform"]["os"] for one in windows["manifests"]] == ["windows", "windows"]

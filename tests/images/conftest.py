@@ -1,7 +1,7 @@
 """The tests of images: which are tested, their fixtures, and where the results go.
 
     python -m pytest tests/images -n 2 '3.13*' --force
-    python -m pytest tests/images --image localhost/try:1 --as 3.13.5-slim-trixie
+    python -m pytest tests/images --image localhost/try:1 --as ID
 
 A check is a function that takes some of the fixtures `image`, `record`, `facts`, `installs`,
 `distributions`, `life`, `config`, `expect` and testinfra's `host`. The first `facts` of an image start its container.

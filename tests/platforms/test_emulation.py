@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from kiln import bases, catalog, emulation, engine, foreign, paths
+from kiln import bases, emulation, engine, foreign, paths
 from kiln.errors import EngineError
+from tests.engine.command import SLIM, debian
 
 FOREIGN = "linux/arm64"
 RARE = "linux/s390x"
@@ -53,7 +54,7 @@ def test_one_that_is_no_use_in_containers_is_told():
 
 def test_a_base_of_another_platform_is_bootstrapped_and_runs(brought, tmp_path):
     """From Debian's packages, under emulation, in the engine that was running before."""
-    target = catalog.load(paths.ROOT / "versions.json").targets["trixie"]
+    target = debian().get(SLIM).target
     assert foreign.ready([FOREIGN], brought) == {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KILN_BASES", "bootstrap")
