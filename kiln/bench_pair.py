@@ -15,7 +15,8 @@ from kiln.bake import Build
 from kiln.engine import Engine
 from kiln.errors import CommandError, SelectionError
 from kiln.image import Image
-from kiln.matrix import Matrix, newest_stable
+from kiln.matrix import Matrix, newest_stable, slim
+from kiln.model import DISTROLESS
 from kiln.plan import Options, Wanted
 from kiln.records import Record
 
@@ -92,12 +93,13 @@ def image(matrix: Matrix, image_id: str) -> Image:
 
 
 def _ours(matrix: Matrix, ask: Ask, engine: Engine) -> Record:
-    """Return the image that was asked for, or the newest slim one on Debian, as it was built."""
+    """Return the image that was asked for, or the newest one on Debian, a slim one if there is any, as it was built."""
     if ask.image:
         chosen = [image(matrix, ask.image)]
     else:
-        slim = [one for one in newest_stable(matrix.images) if one.variant == "slim" and one.flavour == "default"]
-        chosen = [one for one in slim if one.target.distribution == "debian"]
+        stable = [one for one in newest_stable(matrix.images) if one.flavour == "default"]
+        debian = [one for one in stable if one.target.distribution == "debian" and one.variant not in DISTROLESS]
+        chosen = list(slim(debian))
     found = [records.find(matrix.repository_of(one), one.id, engine.platform) for one in chosen]
     built = [one for one in found if one and (ask.quick or not one.quick)]
     held = building.held_digests(engine, [one.reference for one in built]) if built else {}

@@ -177,6 +177,11 @@ def newest_stable(images: Iterable[Image]) -> list[Image]:
     return sorted(stable, key=_freshness, reverse=True)
 
 
+def slim(images: Sequence[Image]) -> Sequence[Image]:
+    """Return the slim ones of some images, or all of them if none is slim."""
+    return [image for image in images if image.variant == "slim"] or images
+
+
 def _freshness(image: Image) -> tuple[Version, bool, bool, int]:
     """Sort by version, the default flavour before others, the default target before others in their order."""
     place = image.release.targets.index(image.target_name)

@@ -12,7 +12,7 @@ from kiln.compiled import Store
 from kiln.engine import Engine
 from kiln.errors import KilnError, SelectionError, SourceError
 from kiln.image import Image
-from kiln.matrix import Matrix, newest_stable
+from kiln.matrix import Matrix, newest_stable, slim
 from kiln.model import COMPRESSION, Compression
 from kiln.parts import Here, Lack, Parts, lacking
 
@@ -81,10 +81,10 @@ def default(matrix: Matrix, platform: str, folder: Path | None, engine: Engine |
     reason where there is none.
     """
     stable = [image for image in newest_stable(matrix.images) if platform in image.platforms]
-    slim = [image for image in stable if image.variant == "slim"]
-    what, here = "stable slim image" if slim else "stable image", Here(matrix.catalog, platform, engine, folder)
+    chosen, here = slim(stable), Here(matrix.catalog, platform, engine, folder)
+    what = "stable image" if chosen and chosen[0].variant != "slim" else "stable slim image"
     passed_over: list[Lack] = []
-    for image in slim or stable:
+    for image in chosen:
         lack = here.lack(image)
         if lack is None:
             why = (

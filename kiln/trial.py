@@ -43,11 +43,19 @@ def here(
     possible = [image for image in given if not known.lack(image)]
     groups = every_package(possible) if packages else choose(possible)
     chosen = [image for group in groups for image in group.images]
-    say(f"trial: {len(chosen)} images of {len(possible)} that can be built from here")
     passed_over = lacking(known.lack(image) for image in given)
-    for line in (*map(str, groups), *([f"passed over: {passed_over}"] if passed_over else [])):
-        say(f"  {line}")
+    for line in report(groups, len(possible), passed_over):
+        say(line)
     return chosen
+
+
+def report(groups: Sequence[Group], possible: int, passed_over: str) -> list[str]:
+    """Return the lines that people read: what is tried and why, and why nothing else is."""
+    if not groups:
+        return [f"trial: nothing; {passed_over or 'nothing of it is in the matrix for this platform'}"]
+    count = sum(len(group.images) for group in groups)
+    lines = [*map(str, groups), *([f"passed over: {passed_over}"] if passed_over else [])]
+    return [f"trial: {count} of {possible} images that can be built from here", *(f"  {line}" for line in lines)]
 
 
 def ids(matrix: Matrix, globs: Sequence[str], folder: Path | None) -> list[str]:

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from kiln import paths, render
-from tests.engine.command import FAMILY, PYTHON, debian, environment, error_of
+from tests.engine.command import FAMILY, FULL, SLIM, debian, environment, error_of
 
 TEMPLATE = "templates/pages/official.md.j2"
 OURS = ("--versions", str(FAMILY))
-SLIM_FILE = f"dockerfiles/{PYTHON}/trixie/slim/Dockerfile"
+SLIM_FILE, FULL_FILE = (f"{render.FOLDER}/{debian().get(name).folder}/Dockerfile" for name in (SLIM, FULL))
 
 
 def run(*words, cwd=paths.ROOT):
@@ -49,7 +49,7 @@ def test_a_page_links_each_dockerfile_at_its_commit(family):
     text = (family / "page.md").read_text()
     last, first = git(family, "log", "--format=%H").split()
     assert text.count(f"/blob/{last}/") == text.count(SLIM_FILE) == 1
-    assert f"/blob/{first}/dockerfiles/{PYTHON}/trixie/full/Dockerfile" in text
+    assert f"/blob/{first}/{FULL_FILE}" in text
     assert "/blob/HEAD/" not in text
     assert done.stdout == f"{family / 'page.md'}: {len(text.encode())} bytes\n"
 

@@ -142,6 +142,18 @@ def test_every_package_once(tmp_path):
     ]  # fmt: skip
 
 
+def test_what_people_read(tmp_path):
+    """How much of how much, why these, and why nothing else."""
+    groups = trial.choose(f.expand(tmp_path, f.family()).images)
+    assert trial.report(groups, 40, "no sources for 3.14.2") == [
+        "trial: 3 of 40 images that can be built from here",
+        "  the newest series: 3.13.5-slim-trixie, 3.13.5-trixie",
+        "  another target: 3.13.5-alpine3.24",
+        "  passed over: no sources for 3.14.2",
+    ]
+    assert trial.report([], 0, "no sources for 3.14.2") == ["trial: nothing; no sources for 3.14.2"]
+
+
 @pytest.fixture
 def here(monkeypatch):
     """Give the Pythons whose sources and the targets whose bases are available, and note what was asked for."""
