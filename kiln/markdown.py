@@ -21,17 +21,20 @@ class _Block(Struct, frozen=True, kw_only=True):
     end: int
 
 
-def replace(document: str, blocks: Mapping[str, str], name: str) -> str:
+def replace(document: str, blocks: Mapping[str, str], name: str, *, required: bool = True) -> str:
     """Return a document with the text between each block's markers replaced; the rest stays as it is.
 
     The text takes the line ends of the block's first marker. Raises ReadmeError, with the line, for
-    markers that do not pair up, and where there is no block.
+    markers that do not pair up, and if there is no block where one is `required`.
     """
     lines = _LINE.findall(document)
     found = _find(lines, blocks.keys(), name)
-    if not found:
-        known = " or ".join(f"<!-- kiln:{block} -->" for block in blocks)
-        raise ReadmeError(f"{name}: holds no block to rewrite; add a line {known}, and <!-- /kiln:... --> below it")
+    if not found and required:
+        first = next(iter(blocks))
+        raise ReadmeError(
+            f"{name}: holds no block to rewrite; add a line such as <!-- kiln:{first} -->, and "
+            f"<!-- /kiln:{first} --> below it (the blocks are {', '.join(blocks)})"
+        )
     for block in reversed(found):
         end_of_line = "\r\n" if lines[block.begin].endswith("\r\n") else "\n"
         lines[block.begin + 1 : block.end] = [f"\n{blocks[block.name]}\n".replace("\n", end_of_line)]

@@ -1,18 +1,26 @@
 """README.md, the pages of images, tables of contents and `results.json`: kept up to date, and compared, as a whole."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kiln import bench_page, bench_plot, bench_results, markdown, paths, toc
+from kiln.bench_results import Measured
 from kiln.errors import ReadmeError
 from kiln.image import PACKAGES
 from kiln.matrix import Matrix
 from kiln.page_facts import facts
+from kiln.page_model import Facts
 from kiln.pages import Pages
 from kiln.results import FILE, Results, dumps_results, local, merge_results, parse_results, read_results
 
 README = "README.md"
-BLOCKS = ("status", "tags", "platforms", "sizes", "bench")
+BLOCKS = (
+    "status", "tags", "platforms", "sizes", "bench", "run", "use", "packages", "package-use", "distroless-run",
+    "distroless-build", "distroless-debug",
+)  # fmt: skip
+"""What a document may have between two markers, each by a template in `templates/readme/`."""
 PAGES = {"docs/dockerhub.md": "pages/official.md.j2"}
 """Whole pages that are kept in the family's folder, each with its template."""
 FIRST = "pages/readme.md.j2"
@@ -20,6 +28,7 @@ FIRST = "pages/readme.md.j2"
 PACKAGE = "pages/package.md.j2"
 """The template of `packages/<name>/README.md`, of which each package has one."""
 
+Figures = Mapping[str, Measured]
 Texts = dict[str, tuple[str, str]]
 """By the file's name: what it holds, and what belongs there."""
 
@@ -34,10 +43,22 @@ def read(path: Path) -> str:
         raise ReadmeError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def pages(matrix: Matrix, results: Results) -> Pages:
+def pages(matrix: Matrix, results: Results, figures: Figures | None = None) -> Pages:
     """Return what renders the pages that are kept in the family's folder: their links name the default branch."""
-    figures = bench_results.read(matrix.folder / bench_results.FILE)
-    return Pages(facts=facts(matrix, results, {}), family=matrix.folder, values={"bench": bench_page.values(figures)})
+    values = {
+        "bench": bench_page.values(figures or {}), "documents": _documents(matrix.folder),
+        "packages": [_example(name, facts(matrix, results, {}, name)) for name in _packages(matrix)],
+    }  # fmt: skip
+    return Pages(facts=facts(matrix, results, {}), family=matrix.folder, values=values)
+
+
+def _example(name: str, known: Facts) -> dict[str, Any]:
+    """Return what blocks say of a package: its page, and an image of it to begin with."""
+    tags = known.tag_rows[0].tags
+    return {
+        "name": name, "image": known.image, "description": known.description, "port": known.port,
+        "page": f"{PACKAGES}/{name}/{README}", "tag": tags.get("slim") or next(iter(tags.values())),
+    }  # fmt: skip
 
 
 def blocks(made: Pages) -> dict[str, str]:
@@ -48,9 +69,11 @@ def blocks(made: Pages) -> dict[str, str]:
 def update(document: str, made: Pages, name: str) -> str:
     """Return a document with its blocks and its table of contents rewritten; `name` is the file's, for errors.
 
-    Raises ReadmeError, with the line, for blocks that do not pair up, and where there is none.
+    Raises ReadmeError, with the line, for blocks that do not pair up, and for a README without any.
     """
-    return toc.update(markdown.replace(document, blocks(made), name), name)
+    if name == README or "kiln:" in document:
+        document = markdown.replace(document, blocks(made), name, required=name == README)
+    return toc.update(document, name)
 
 
 def write(matrix: Matrix) -> str:
@@ -60,11 +83,11 @@ def write(matrix: Matrix) -> str:
     """
     with paths.lock("readme", waiting="another Kiln writes README.md; waiting for it"):
         # All texts are made before one is written: a document that cannot be updated changes nothing.
-        texts = _texts(matrix, merge_local=True)
-        changed = [name for name, (before, after) in texts.items() if before != after]
+        found = texts(matrix, merge_local=True)
+        changed = [name for name, (before, after) in found.items() if before != after]
         for name in changed:
-            paths.write_whole(matrix.folder / name, texts[name][1])
-    return "\n".join([*changed, f"{len(changed)} of {len(texts)} files changed"])
+            paths.write_whole(matrix.folder / name, found[name][1])
+    return "\n".join([*changed, f"{len(changed)} of {len(found)} files changed"])
 
 
 def drift(matrix: Matrix) -> str:
@@ -72,8 +95,8 @@ def drift(matrix: Matrix) -> str:
 
     This machine's own records are not asked, so that a fresh clone gives the same answer.
     """
-    texts = _texts(matrix, merge_local=False)
-    return "".join(difference(before, after, name) for name, (before, after) in texts.items())
+    found = texts(matrix, merge_local=False)
+    return "".join(difference(before, after, name) for name, (before, after) in found.items())
 
 
 def difference(before: str, after: str, name: str) -> str:
@@ -84,32 +107,31 @@ def difference(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def _texts(matrix: Matrix, *, merge_local: bool) -> Texts:
-    """Return every file of the family's folder that is kept up to date."""
+def texts(matrix: Matrix, *, merge_local: bool, figures: Figures | None = None) -> Texts:
+    """Return every file of the family's folder that is kept up to date; `figures` are the stored ones if not given."""
     folder = matrix.folder
     stored = read_results(folder / FILE)
     found = local(matrix.repository) if merge_local else []
     results = merge_results(parse_results(stored, FILE), matrix, found)
-    made = pages(matrix, results)
-    texts = {FILE: (stored, dumps_results(results)), README: _readme(folder, made)}
-    if figures := bench_results.read(folder / bench_results.FILE):
-        texts[bench_page.PLOT] = _held(folder / bench_page.PLOT), bench_plot.svg(figures)
-    rendered = {name: made.render(template) for name, template in PAGES.items()}
-    for package in matrix.catalog.packages or {}:
+    measured = bench_results.read(folder / bench_results.FILE) if figures is None else figures
+    made = pages(matrix, results, measured)
+    rendered = {FILE: dumps_results(results)}
+    # A family without a README gets a first one.
+    for name in dict.fromkeys((README, *_documents(folder))):
+        rendered[name] = update(_held(folder / name) or made.render(FIRST), made, name)
+    if measured:
+        rendered[bench_page.PLOT] = bench_plot.svg(measured)
+    rendered |= {name: toc.update(made.render(template), name) for name, template in PAGES.items()}
+    for package in _packages(matrix):
         page = Pages(facts=facts(matrix, results, {}, package), family=folder)
-        rendered[f"{PACKAGES}/{package}/{README}"] = page.render(PACKAGE)
-    texts |= {name: (_held(folder / name), toc.update(text, name)) for name, text in rendered.items()}
-    for name in _documents(folder):
-        if name not in texts:
-            text = read(folder / name)
-            texts[name] = text, toc.update(text, name)
-    return texts
+        name = f"{PACKAGES}/{package}/{README}"
+        rendered[name] = toc.update(page.render(PACKAGE), name)
+    return {name: (_held(folder / name), text) for name, text in rendered.items()}
 
 
-def _readme(folder: Path, made: Pages) -> tuple[str, str]:
-    """Return the README as it is and as it should be; a family that has none gets a first one."""
-    held = _held(folder / README)
-    return held, update(held or made.render(FIRST), made, README)
+def _packages(matrix: Matrix) -> list[str]:
+    """Return the names of the packages that have images."""
+    return list(dict.fromkeys(image.installed.name for image in matrix.packages if image.installed))
 
 
 def _held(path: Path) -> str:

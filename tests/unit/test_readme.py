@@ -150,7 +150,7 @@ def test_markers_within_a_line_are_prose():
 
 
 BEGIN, END = "<!-- kiln:status -->\n", "<!-- /kiln:status -->\n"
-KNOWN = "status, tags, platforms, sizes, bench"
+KNOWN = ", ".join(readme.BLOCKS)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ KNOWN = "status, tags, platforms, sizes, bench"
         (
             "no block\n",
             (
-                "README.md: holds no block to rewrite; add a line <!-- kiln:status --> or <!-- kiln:tags --> or "
-                "<!-- kiln:platforms --> or <!-- kiln:sizes --> or <!-- kiln:bench -->, and <!-- /kiln:... --> below it"
+                "README.md: holds no block to rewrite; add a line such as <!-- kiln:status -->, and "
+                f"<!-- /kiln:status --> below it (the blocks are {KNOWN})"
             ),
         ),
         (f"\n{BEGIN}", "README.md:2: block kiln:status has no end; add <!-- /kiln:status --> below it"),
