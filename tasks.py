@@ -53,6 +53,32 @@ def generate(_: Any, check: bool = False, versions: str = cli.VERSIONS) -> None:
 
 
 @command(
+    positional=["reference"],
+    help={
+        "reference": "where your images go: ghcr.io/me/python, localhost:5000/me/python, or me/python on Docker Hub",
+        "dry_run": "print the plan and change nothing",
+        "source": "your repository's URL; that of git's origin if not given",
+        "vendor": "who publishes the images; the first part of the reference if not given",
+        "authors": "who answers for them", "versions": _VERSIONS,
+    },
+)  # fmt: skip
+def fork(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, reference: str, dry_run: bool = False, source: str = "", vendor: str = "", authors: str = "",
+    versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Make the family yours: repository, labels, Dockerfiles, documents; without its results."""
+    from kiln import fork as module
+
+    family = cli.own(versions)
+    wanted = module.wish(reference, source=source, vendor=vendor, authors=authors)
+    found = module.make(family, wanted, module.origin(family.folder))
+    out(found.plan())
+    if not dry_run:
+        found.write()
+        out(f"\n{found.left()}")
+
+
+@command(
     help={
         "globs": _GLOBS, "into": "copy the tarballs to this folder, to be used with --sources elsewhere",
         "sources": _SOURCES, "versions": _VERSIONS,
@@ -430,7 +456,7 @@ def update(  # noqa: PLR0913, PLR0917 - each is a flag of the command
         sys.exit(2)
 
 
-namespace = Collection(matrix, generate, sources, build, doctor, readme, stale, library, lock, update)
+namespace = Collection(matrix, generate, fork, sources, build, doctor, readme, stale, library, lock, update)
 namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))
 namespace.add_collection(Collection("import", **{"docker-library": import_docker_library, "infra7": import_infra7}))
 benches = Collection(

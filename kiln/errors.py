@@ -63,3 +63,7 @@ class ImportedError(KilnError):
 
 class UpdateError(KilnError):
     """What the index or python.org answers cannot be used, or leads to no valid family."""
+
+
+class ForkError(KilnError):
+    """A family cannot be given another repository."""

@@ -6,11 +6,20 @@ from kiln import paths, render, schema
 from kiln.matrix import Matrix
 
 SCHEMA = "versions.schema.json"
+FOLDER = render.FOLDER
+
+
+def changes(matrix: Matrix) -> dict[str, str | None]:
+    """Return what would change, by the file's name in the family's folder; None: removed."""
+    found: dict[str, str | None] = {
+        f"{FOLDER}/{name}": text for name, text in render.changes(matrix, matrix.folder / FOLDER).items()
+    }
+    return found if _schema(matrix) == schema.text() else {**found, SCHEMA: schema.text()}
 
 
 def write(matrix: Matrix) -> str:
     """Bring the generated files up to date and return a line for each that changed."""
-    changed = [f"{render.FOLDER}/{name}" for name in render.write(matrix, matrix.folder / render.FOLDER)]
+    changed = [f"{FOLDER}/{name}" for name in render.write(matrix, matrix.folder / FOLDER)]
     if _schema(matrix) != schema.text():
         paths.write_whole(matrix.folder / SCHEMA, schema.text())
         changed.append(SCHEMA)
@@ -23,7 +32,7 @@ def drift(matrix: Matrix) -> str:
         _schema(matrix).splitlines(keepends=True), schema.text().splitlines(keepends=True),
         SCHEMA, f"generated/{SCHEMA}",
     )  # fmt: skip
-    return render.drift(matrix, matrix.folder / render.FOLDER) + "".join(difference)
+    return render.drift(matrix, matrix.folder / FOLDER) + "".join(difference)
 
 
 def _schema(matrix: Matrix) -> str:

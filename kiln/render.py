@@ -63,19 +63,25 @@ def files(matrix: Matrix) -> dict[str, str]:
     return {name: dockerfile(image, matrix.catalog) for name, image in images.items()}
 
 
-def write(matrix: Matrix, folder: Path) -> list[str]:
-    """Make `folder` hold a family's Dockerfiles and nothing else; return the paths that changed."""
+def changes(matrix: Matrix, folder: Path) -> dict[str, str | None]:
+    """Return what would change in `folder`, by the path in it, for it to hold a family's Dockerfiles; None: removed."""
     wanted, found = files(matrix), _found(folder)
     changed = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    for name in changed:
-        if name in wanted:
-            paths.write_whole(folder / name, wanted[name])
-        else:
+    return {name: wanted.get(name) for name in changed}
+
+
+def write(matrix: Matrix, folder: Path) -> list[str]:
+    """Make `folder` hold a family's Dockerfiles and nothing else; return the paths that changed."""
+    changed = changes(matrix, folder)
+    for name, text in changed.items():
+        if text is None:
             (folder / name).unlink()
+        else:
+            paths.write_whole(folder / name, text)
     for empty in sorted((path for path in folder.rglob("*") if _is_folder(path)), reverse=True):
         if not any(empty.iterdir()):
             empty.rmdir()
-    return changed
+    return list(changed)
 
 
 def drift(matrix: Matrix, folder: Path) -> str:

@@ -1,0 +1,202 @@
+"""What a fork changes: references as Docker reads them, labels, and every text at once."""
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from kiln import catalog, fork, generated, paths, readme
+from kiln.errors import CatalogError, ForkError
+from tests.unit import family as f
+from tests.unit.test_packages import UVICORN
+
+SOURCE = "https://example.org/kiln/images"
+LABELS = {
+    "authors": "The Kiln maintainers", "documentation": f"{SOURCE}#readme", "licenses": "PSF-2.0", "source": SOURCE,
+    "title": "python", "url": SOURCE, "vendor": "Kiln",
+}  # fmt: skip
+
+
+def labels(**known):
+    return {f"org.opencontainers.image.{name}": value for name, value in known.items()}
+
+
+@pytest.fixture
+def ours(tmp_path, monkeypatch):
+    """Return a family with labels, a package, generated files and documents, all up to date, and no git."""
+    monkeypatch.setattr(fork, "dirty", lambda *_: "")
+    text = catalog.dumps(f.load(tmp_path, f.family(labels=labels(**LABELS), packages={"uvicorn": UVICORN})))
+    (tmp_path / "versions.json").write_text(text)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/use.md").write_text("<!-- kiln:run -->\n<!-- /kiln:run -->\n")
+    return bring(tmp_path)
+
+
+def bring(folder):
+    """Return the family of a folder after `generate` and `readme`."""
+    from kiln import family
+
+    found = family.load(folder)
+    generated.write(found)
+    readme.write(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reference", "registry", "repository"),
+    [
+        ("ghcr.io/me/python", "ghcr.io", "me/python"), ("localhost:5000/me/python", "localhost:5000", "me/python"),
+        ("localhost/python", "localhost", "python"), ("me/python", "", "me/python"),
+        ("docker.io/me/python", "", "me/python"), ("index.docker.io/me/python", "", "me/python"),
+        ("a.b:8/c/d/e", "a.b:8", "c/d/e"),
+    ],
+)  # fmt: skip
+def test_a_reference_is_read_as_docker_reads_it(reference, registry, repository):
+    """A first part with a dot or a port, or localhost, is a registry."""
+    wanted = fork.wish(reference)
+    assert (wanted.registry, wanted.repository) == (registry, repository)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "", "python", "docker.io/python", "/python", "me/", "Me/python", "me/python:3", "me/python@sha256:0", "me//python",
+        "https://ghcr.io/me/python", "ghcr.io/", "ghcr.io/me/python/", "me/py thon", "-x/python", "localhost:x/me/python",
+        "me/python\n", f"me/{'x' * 300}",
+    ],
+)  # fmt: skip
+def test_a_bad_reference_is_one_line(reference):
+    """With an example of a good one."""
+    with pytest.raises(ForkError, match=r"such as ghcr\.io/me/python, or me/python on Docker Hub") as caught:
+        fork.wish(reference)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("remote", "url"),
+    [
+        ("git@git.example.org:me/images.git", "https://git.example.org/me/images"),
+        ("ssh://git@git.example.org:2222/me/images.git", "https://git.example.org/me/images"),
+        ("https://me:secret@git.example.org:8443/me/images.git", "https://git.example.org:8443/me/images"),
+        ("http://git.example.org/me/images/", "http://git.example.org/me/images"),
+        ("git://git.example.org/me/images", "https://git.example.org/me/images"),
+        ("/srv/images", ""), ("../images", ""), ("file:///srv/images", ""), ("", ""), ("C:/images", ""),
+    ],
+)  # fmt: skip
+def test_a_remote_is_shown_as_people_find_it(remote, url):
+    """Without credentials; a folder of this machine is no address."""
+    assert fork.address(remote) == url
+
+
+def test_labels_say_what_is_true_of_the_fork(ours):
+    """By git's remote; who answers for the images is somebody's to say."""
+    found = fork.labels(ours, fork.wish("ghcr.io/me/snakes"), "git@git.example.org:me/images.git")
+    mine = "https://git.example.org/me/images"
+    assert found == labels(
+        documentation=f"{mine}#readme", licenses="PSF-2.0", source=mine, title="snakes", url=mine, vendor="me"
+    )
+    found = fork.labels(ours, fork.wish("me/python", source="https://x.example/y", vendor="Me", authors="Me too"), "")
+    other = "https://x.example/y"
+    assert found == labels(
+        authors="Me too", documentation=f"{other}#readme", licenses="PSF-2.0", source=other, title="python", url=other,
+        vendor="Me",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ["", "/srv/images", f"{SOURCE}.git", "git@example.org:kiln/images"])
+def test_what_nobody_knows_is_left_out(ours, origin):
+    """A clone of the original says nothing of where the fork will be."""
+    found = fork.make(ours, fork.wish("me/python"), origin)
+    assert found.new.catalog.labels == labels(licenses="PSF-2.0", title="python", vendor="me")
+    assert "org.opencontainers.image.authors, org.opencontainers.image.documentation" in found.left()
+
+
+def test_all_that_names_the_repository_changes(ours):
+    """And afterwards nothing has drifted; a second time nothing changes."""
+    found = fork.make(ours, fork.wish("ghcr.io/me/snakes"), "")
+    found.write()
+    for path in ours.folder.rglob("*"):
+        if path.is_file() and path.name != "versions.schema.json":
+            assert "kiln/python" not in path.read_text("utf-8"), path
+    again = bring(ours.folder)
+    assert again.repository == "ghcr.io/me/snakes"
+    assert generated.write(again).startswith("0 of ")
+    assert readme.write(again).startswith("0 of ")
+    twice = fork.make(again, fork.wish("ghcr.io/me/snakes"), "")
+    assert twice.changes == {}
+    assert twice.plan() == "ghcr.io/me/snakes: nothing to change"
+
+
+def test_a_fork_that_says_more_later_keeps_the_rest(ours):
+    """The labels that its owner has written by now are not taken for the old family's."""
+    fork.make(ours, fork.wish("me/snakes", source="https://x.example/y", authors="Me"), "").write()
+    mine = bring(ours.folder)
+    found = fork.make(mine, fork.wish("me/snakes", vendor="Mine"), "https://elsewhere.example/z")
+    assert set(found.changes) >= {"versions.json"}
+    assert found.new.catalog.labels == mine.catalog.labels | labels(vendor="Mine")
+
+
+def test_figures_of_other_images_go(ours):
+    """Those that the fork measures itself stay."""
+    folder = ours.folder / "benchmarks"
+    folder.mkdir()
+    (folder / "results.json").write_text('{"figures": {}}')
+    (folder / "results.svg").write_text("<svg/>")
+    found = fork.make(ours, fork.wish("me/snakes"), "")
+    assert found.changes["benchmarks/results.json"] is found.changes["benchmarks/results.svg"] is None
+    assert "benchmarks/results.json, benchmarks/results.svg" in found.plan()
+    found.write()
+    assert list(folder.iterdir()) == []
+    (folder / "results.json").write_text('{"figures": {}}')
+    assert "benchmarks/results.json" not in fork.make(bring(ours.folder), fork.wish("me/snakes"), "").changes
+
+
+def test_nothing_is_written_before_all_is_known(ours):
+    """A document that cannot be rewritten, or a family that cannot be, leaves everything as it is."""
+    before = {path: path.read_bytes() for path in ours.folder.rglob("*") if path.is_file()}
+    with pytest.raises(CatalogError, match="name of the Python images' own repository me/uvicorn"):
+        fork.make(ours, fork.wish("me/uvicorn"), "")
+    fork.make(ours, fork.wish("me/snakes"), "")
+    assert {path: path.read_bytes() for path in ours.folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_familys_file_is_written_last(ours, monkeypatch):
+    """So the same command carries on where it was interrupted."""
+    written = []
+    monkeypatch.setattr(paths, "write_whole", lambda path, _: written.append(path.name))
+    fork.make(ours, fork.wish("me/snakes"), "").write()
+    assert written[-1] == "versions.json"
+    assert len(written) > 5
+
+
+def test_the_plan_is_for_people(ours):
+    """What the family's file becomes, and which files change, many of one kind as their number."""
+    text = fork.make(ours, fork.wish("localhost:5000/me/snakes"), "").plan()
+    assert text.startswith("kiln/python becomes localhost:5000/me/snakes\n--- versions.json\n")
+    assert '+  "registry": "localhost:5000",' in text
+    assert " files in dockerfiles/, " in text
+    assert "README.md, docs/dockerhub.md, docs/use.md" in text
+
+
+def test_what_is_left_fits_the_family(ours):
+    """GitHub is spoken of if there is something for it, and the registry is named."""
+    found = fork.make(ours, fork.wish("ghcr.io/me/snakes", authors="Me", source="https://x.example/y"), "")
+    text = found.left()
+    assert "docker login ghcr.io\n" in text
+    assert f"./run invoke build --versions {ours.folder} --all --push" in text
+    assert "GitHub" not in text
+    assert "labels" not in text
+    (ours.folder / ".github").mkdir()
+    assert "REGISTRY_PASSWORD" in found.left()
+    assert "docker login\n" in fork.make(ours, fork.wish("me/snakes"), "").left()
+
+
+def test_a_family_keeps_what_is_not_of_its_repository(ours):
+    """Releases, targets and packages are as they were."""
+    text = fork.make(ours, fork.wish("me/snakes"), "").changes["versions.json"]
+    known = json.loads((ours.file).read_text())
+    found = json.loads(text)
+    assert {key for key in found if found[key] != known[key]} == {"labels", "repository"}
+    assert replace(ours.catalog, labels={}, repository="me/snakes") == replace(
+        catalog.loads(text, "f"), labels={}
+    )  # fmt: skip
