@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ ROOT = Path(__file__).parent
 OURS = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
 # What was chosen in this run, by the flags that it was asked for with.
 TRIALS: dict[tuple[str, ...], list[str]] = {}
+
+_SHELL = re.compile(rb"#!.*\b(ba)?sh\b")
 
 if OURS:
     # `.venv/bin/nox` works without an activated environment too.
@@ -45,7 +48,7 @@ def _trial(session: nox.Session, *flags: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the code, the Dockerfiles and the workflows."""
+    """Check the code, the Dockerfiles, the workflows, the actions and their scripts."""
     _install(session)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -53,6 +56,14 @@ def lint(session: nox.Session) -> None:
     session.log(f"hadolint on {len(files)} Dockerfiles")
     session.run("hadolint", *files, silent=True, log=False)
     session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("actionlint", "-color")
+    _python(session, ".github/lint_actions.py")
+    session.run("shellcheck", *_shell_scripts())
+
+
+def _shell_scripts() -> list[str]:
+    places = [Path("run"), Path(".ci/run"), *Path(".github").iterdir(), *Path("packages").glob("*/start")]
+    return sorted(str(path) for path in places if path.is_file() and _SHELL.match(path.read_bytes()))
 
 
 @nox.session
@@ -76,6 +87,7 @@ def drift(session: nox.Session) -> None:
     _install(session)
     session.run("invoke", "generate", "--check")
     session.run("invoke", "readme", "--check")
+    session.run("invoke", "lock", "--check")
 
 
 @nox.session
