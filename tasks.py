@@ -420,13 +420,14 @@ def library(_: Any, versions: str = cli.VERSIONS) -> None:
 def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, versions: str = cli.VERSIONS) -> None:
     """Lock what packages need, with hashes, for each version on each series of Python."""
     from kiln import lock as module
+    from kiln import lock_orphans
 
     family = cli.matrix(versions) if check else cli.own(versions)
     if check:
         summary, failures = f"{len(module.cells(family, globs))} locks looked at", module.check(family, globs)
     else:
         summary, failures = module.write(family, globs, upgrade=upgrade)
-    out("\n".join(filter(None, [*failures, summary])))
+    out("\n".join([*failures, *([] if globs else lock_orphans.dropped(family)), summary]))
     if failures:
         sys.exit(1)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from msgspec import Struct
 from packaging.version import Version
 
-from kiln import console, family, index, network, packages, paths, reach
+from kiln import console, family, index, lock_orphans, network, packages, paths, reach
 from kiln.errors import LockError, SelectionError
 from kiln.image import Image
+from kiln.lock_orphans import TITLE
 from kiln.matrix import Matrix
 
-TITLE = "# Made by `invoke lock`; changes made here are lost."
 OPTIONS = (
     "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet",
     "--color=never", "--no-python-downloads",
@@ -92,8 +92,8 @@ def cells(matrix: Matrix, names: Sequence[str] = ()) -> list[Cell]:
 def check(matrix: Matrix, names: Sequence[str] = ()) -> list[str]:
     """Return what is wrong with the locks of the packages of `names`, or all, a line for each; asks nobody."""
     wanted = cells(matrix, names)
-    left = [f"{path.relative_to(matrix.folder)}: is the lock of nothing" for path in _left(wanted)]
-    return [problem for cell in wanted if (problem := _problem(cell))] + left
+    problems = [problem for cell in wanted if (problem := _problem(cell))]
+    return [*problems, *(lock_orphans.problem(file, matrix.folder) for file in _orphans(matrix, wanted, names))]
 
 
 def write(matrix: Matrix, names: Sequence[str], *, upgrade: bool = False) -> tuple[str, list[str]]:
@@ -110,11 +110,9 @@ def write(matrix: Matrix, names: Sequence[str], *, upgrade: bool = False) -> tup
             paths.write_whole(cell.path, cell.head + _compile(cell, environment, upgrade=upgrade))
         except LockError as error:
             failures.append(str(error))
-    left = _left(wanted)
+    left = [file for file in _orphans(matrix, wanted, names) if lock_orphans.ours(file)]
     for file in left:
-        file.unlink()
-        if not any(file.parent.iterdir()):
-            file.parent.rmdir()
+        lock_orphans.remove(file, matrix.folder)
     done = len(due) - len(failures)
     return f"{done} of {len(wanted)} locks written, {len(wanted) - len(due)} kept, {len(left)} removed", failures
 
@@ -142,11 +140,8 @@ def _problem(cell: Cell) -> str:
     return ""
 
 
-def _left(wanted: Iterable[Cell]) -> list[Path]:
-    """Return the locks of versions and Pythons that the packages have no longer."""
-    mine = {cell.path for cell in wanted}
-    folders = sorted({path.parent.parent for path in mine})
-    return [file for folder in folders for file in sorted(folder.glob("*/py*.txt")) if file not in mine]
+def _orphans(matrix: Matrix, wanted: Iterable[Cell], names: Sequence[str]) -> list[Path]:
+    return lock_orphans.find(matrix.folder, {cell.path for cell in wanted}, names)
 
 
 def settings(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import pypi_simple  # noqa: F401 - TLS cannot be imported where sockets are forbidden
 import pytest
 
-from kiln import lock, paths
+from kiln import lock, lock_orphans, paths
 from kiln.errors import LockError, SelectionError
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
@@ -82,18 +82,61 @@ def test_a_file_that_is_no_lock_does_not_fit(tmp_path, text):
     assert "other requirements" in lock.check(family)[0]
 
 
-def test_locks_of_versions_that_left_are_of_nothing(tmp_path):
-    """The next `invoke lock` removes them; those of other packages are not looked at."""
+REMEDY = "`invoke lock` did not write it, so delete it yourself"
+
+
+def left(path):
+    return f"{path}: is the lock of nothing in the family; `invoke lock` removes it"
+
+
+def test_locks_of_versions_and_pythons_that_left_are_of_nothing(tmp_path):
+    """The next `invoke lock` removes them."""
     write(lock.cells(expand(tmp_path)))
-    paths.write_whole(tmp_path / "packages/celery/locks/1/py3.13.txt", "")
-    family = expand(tmp_path, versions=["0.18.3"])
-    assert lock.check(family) == [
-        "packages/uvicorn/locks/0.9.0/py3.12.txt: is the lock of nothing",
-        "packages/uvicorn/locks/0.9.0/py3.13.txt: is the lock of nothing",
-    ]
-    assert lock.write(family, []) == ("0 of 2 locks written, 2 kept, 2 removed", [])
+    family = expand(tmp_path, ("3.13.5",), versions=["0.18.3"], pythons=["3.13"])
+    gone = ("0.18.3/py3.12", "0.9.0/py3.12", "0.9.0/py3.13")
+    assert lock.check(family) == [left(f"packages/uvicorn/locks/{name}.txt") for name in gone]
+    assert lock.write(family, []) == ("0 of 1 locks written, 1 kept, 3 removed", [])
     assert not (tmp_path / "packages/uvicorn/locks/0.9.0").exists()
+    assert lock.check(family) == []
+
+
+def test_locks_of_packages_that_left_are_of_nothing(tmp_path):
+    """The same where no package is left; what people wrote in the folder is theirs to delete."""
+    write(lock.cells(expand(tmp_path, ("3.13.5",), versions=["0.9.0"], pythons=["3.13"])))
+    celery = tmp_path / "packages/celery/locks/1/py3.13.txt"
+    paths.write_whole(celery, lock.TITLE)
+    paths.write_whole(tmp_path / "packages/uvicorn/start", "#!/bin/sh\n")
+    family = f.expand(tmp_path, f.family())
+    assert lock.check(family) == [
+        left("packages/celery/locks/1/py3.13.txt"), left("packages/uvicorn/locks/0.9.0/py3.13.txt"),
+    ]  # fmt: skip
+    assert len(lock_orphans.dropped(family)) == 2
+    assert lock.write(family, []) == ("0 of 0 locks written, 0 kept, 2 removed", [])
+    assert not (tmp_path / "packages/celery").exists()
+    assert lock_orphans.dropped(family) == [
+        "packages/uvicorn: uvicorn is no package of the family; delete the folder, or add the package again"
+    ]
+
+
+def test_only_the_locks_of_a_named_package_are_looked_at(tmp_path):
+    """As those of others may be somebody's work in progress."""
+    write(lock.cells(expand(tmp_path)))
+    paths.write_whole(tmp_path / "packages/celery/locks/1/py3.13.txt", lock.TITLE)
+    assert lock.check(expand(tmp_path), ["uvicorn"]) == []
+    lock.write(expand(tmp_path), ["uvicorn"])
     assert (tmp_path / "packages/celery/locks/1/py3.13.txt").exists()
+
+
+def test_a_file_that_somebody_else_wrote_is_named_and_stays(tmp_path):
+    """Only what `invoke lock` made is its to remove."""
+    own = tmp_path / "packages/uvicorn/locks/1/py3.13.txt"
+    paths.write_whole(own, "h11\n")
+    family = f.expand(tmp_path, f.family())
+    assert lock.check(family) == [
+        f"packages/uvicorn/locks/1/py3.13.txt: is the lock of nothing in the family; {REMEDY}"
+    ]
+    assert lock.write(family, []) == ("0 of 0 locks written, 0 kept, 0 removed", [])
+    assert own.exists()
 
 
 def test_an_unknown_package_is_named_with_those_that_are_there(tmp_path):
