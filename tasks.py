@@ -1,6 +1,7 @@
 """Kiln's commands: `invoke --list` shows them. They parse, call and print; what they do is in `kiln/`."""
 
 import json as _json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def matrix(  # noqa: PLR0913, PLR0917 - each is a flag of the command
         module.here(family, globs, cli.folder(sources), packages=packages) if trial else family.select(globs or ["*"])
     )
     rows = listing.rows(family, chosen, cli.folder(sources))
-    out(_json.dumps(rows, indent=2) if json else listing.table(rows))
+    out(_json.dumps(rows, indent=2) if json else listing.table(rows, cli.width()))
 
 
 @command(help={"check": "exit 1 with a diff where the files have drifted", "versions": _VERSIONS})
@@ -105,7 +106,9 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
         "all": "the whole matrix", "trial": "nine images at most that show whether the family builds here",
         "platform": "linux/arm64 and the like, or all; the engine's own if not given",
         "quick": "no profile-guided and link-time optimisation, for trying things",
-        "dry_run": "print the plan and the bake definition", "push": "test, then push what passed with all its tags",
+        "dry_run": "print the plan and build nothing",
+        "json": "with --dry-run: the plan and the bake definition, for machines",
+        "push": "test, then push what passed with all its tags",
         "builder": "the buildx builder to use", "jobs": "builds at once", "no_cache": "build everything anew",
         "artifacts": "take compiled interpreters from this folder (./..., /...) or repository, and keep them there",
         "sources": _SOURCES, "versions": _VERSIONS,
@@ -113,8 +116,8 @@ def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str
 )  # fmt: skip
 def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, globs: Any, platform: Any, all: bool = False, quick: bool = False, dry_run: bool = False,
-    push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False, artifacts: str = "",
-    trial: bool = False, sources: str = "", versions: str = cli.VERSIONS,
+    json: bool = False, push: bool = False, builder: str = "", jobs: int = 2, no_cache: bool = False,
+    artifacts: str = "", trial: bool = False, sources: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Build images."""
     from kiln import compiled, order
@@ -125,12 +128,16 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
         quick=quick, builder=builder, jobs=jobs, no_cache=no_cache, sources=cli.folder(sources),
         artifacts=compiled.chosen(artifacts),
     )  # fmt: skip
+    if all and globs:
+        raise KilnError(f"--all {shlex.join(globs)}: all images, or those that are named? leave one out")
+    if json and not dry_run:
+        raise KilnError("--json: is of the plan; give --dry-run too")
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)
     if trial:
         chosen = module.ids(family, chosen, options.sources)
     if dry_run:
-        out(order.dry_run(family, chosen, platform, options))
+        out(order.dry_run(family, chosen, platform, options, push=push, machine=json))
         return
     summary, failed = order.build(family, chosen, platform, options, push=push)
     out(summary)
@@ -142,11 +149,12 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 def engine_start(_: Any, platform: Any) -> None:
     """Start Kiln's private Docker engine, where none answers."""
     from kiln import emulation, engine
+    from kiln import engine_status as module
 
     emulation.check(platform)
     engine.start()
     emulation.bring(platform)
-    out(str(engine.status()))
+    out(cli.prose(str(module.status())))
 
 
 @command(name="stop")
@@ -159,10 +167,10 @@ def engine_stop(_: Any) -> None:
 
 @command(name="status")
 def engine_status(_: Any) -> None:
-    """Tell which engine is used."""
-    from kiln import engine
+    """Print which engine is used, and whether Kiln's private one runs."""
+    from kiln import engine_status as module
 
-    out(str(engine.status()))
+    out(cli.prose(str(module.status())))
 
 
 @command(help={"fix": "bring emulation for the family's platforms that this machine cannot run", "versions": _VERSIONS})
@@ -173,7 +181,7 @@ def doctor(_: Any, fix: bool = False, versions: str = cli.VERSIONS) -> None:
     family = cli.matrix(versions)
     if fix:
         module.fix(family)
-    text, well = module.report(family)
+    text, well = module.report(family, cli.width())
     out(text)
     if not well:
         sys.exit(1)
@@ -218,7 +226,7 @@ def stale(_: Any, globs: Any, json: bool = False, exit_code: bool = False, versi
     from kiln import verdicts
 
     found = module.judge(cli.matrix(versions), globs)
-    out(verdicts.dumps(found) if json else verdicts.table(found))
+    out(verdicts.dumps(found) if json else verdicts.table(found, cli.width()))
     if exit_code:
         sys.exit(verdicts.exit_code(found))
 
@@ -241,7 +249,7 @@ def _bench(names: list[str], versions: str, json: str, **options: Any) -> None:
     said: list[str] = []
     ask = Ask(**options)
     report = bench.run(names, cli.matrix(versions), ask, lambda found: said.append(bench_results.keep(found, json)))
-    out("\n".join([str(report), "", *said]))
+    out("\n".join([report.text(cli.width()), "", *said]))
 
 
 @command(
@@ -419,6 +427,8 @@ def library(_: Any, versions: str = cli.VERSIONS) -> None:
 )  # fmt: skip
 def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, versions: str = cli.VERSIONS) -> None:
     """Lock what packages need, with hashes, for each version on each series of Python."""
+    if check and upgrade:
+        raise KilnError("--check --upgrade: look at the locks, or write them? leave one out")
     from kiln import lock as module
     from kiln import lock_orphans
 
@@ -427,7 +437,7 @@ def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, version
         summary, failures = f"{len(module.cells(family, globs))} locks looked at", module.check(family, globs)
     else:
         summary, failures = module.write(family, globs, upgrade=upgrade)
-    out("\n".join([*failures, *([] if globs else lock_orphans.dropped(family)), summary]))
+    out(cli.prose("\n".join([*failures, *([] if globs else lock_orphans.dropped(family)), summary])))
     if failures:
         sys.exit(1)
 
@@ -446,6 +456,8 @@ def update(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     python_org: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Ask the index and python.org for new versions; show what versions.json becomes, and write it."""
+    if python_org and globs and "python" not in globs:
+        raise KilnError(f"--python-org: {shlex.join(globs)} is not asked for there; name python too, or leave it out")
     from kiln import family
     from kiln import update as module
 

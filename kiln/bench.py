@@ -14,6 +14,15 @@ from kiln.errors import SelectionError
 from kiln.matrix import Matrix
 from kiln.timing import Report, Section
 
+_IMAGES = {"compile", "family", "cross", "speed", "start", "size"}
+_FLAGS = {
+    "image": _IMAGES,
+    "quick": _IMAGES - {"cross"},
+    "recorded": {"compile", "family"},
+    "runs": {*FIGURES} - {"size"},
+}
+"""The figures that make something of a flag."""
+
 
 def run(names: Sequence[str], matrix: Matrix, ask: Ask, keep: Callable[[Report], object]) -> Report:
     """Measure the named figures, or all of them, and hand each to `keep` as soon as it is there.
@@ -26,6 +35,7 @@ def run(names: Sequence[str], matrix: Matrix, ask: Ask, keep: Callable[[Report],
     if ask.runs < 0:
         raise SelectionError(f"--runs {ask.runs}: nothing would be measured; give 1 or more")
     chosen = [name for name in FIGURES if name in names or not names]
+    _check_flags(ask, chosen)
     work = _work(matrix, ask, chosen)
     facts: dict[str, str] = {}
     if {*chosen} - {"plan", "cli"}:
@@ -45,6 +55,15 @@ def run(names: Sequence[str], matrix: Matrix, ask: Ask, keep: Callable[[Report],
         # What took an hour is not lost where a later figure fails.
         keep(Report(machine=now, sections=(sections[-1],)))
     return Report(machine=before, sections=tuple(sections))
+
+
+def _check_flags(ask: Ask, chosen: Sequence[str]) -> None:
+    """Raise SelectionError for a flag that none of the figures takes, or that takes back another."""
+    for flag, figures in _FLAGS.items():
+        if getattr(ask, flag) and not figures & {*chosen}:
+            raise SelectionError(f"--{flag}: no use for {', '.join(chosen)}; leave it out")
+    if ask.whole and ask.recorded:
+        raise SelectionError("--whole --recorded: compile every reference, or take the times of before? leave one out")
 
 
 def _look(chosen: Sequence[str], matrix: Matrix, ask: Ask) -> None:

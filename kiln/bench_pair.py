@@ -107,9 +107,10 @@ def _ours(matrix: Matrix, ask: Ask, engine: Engine) -> Record:
         if held.get(one.reference) == one.digest:
             return one
     name = ask.image or "of a slim image on Debian"
+    named = shlex.quote(ask.image or "ID")
     raise SelectionError(
         f"no optimised build {f'of {name}' if ask.image else name} is recorded here and in the engine; "
-        f"build one: ./run invoke build {ask.image or 'ID'} (a quick build tries the benchmark itself, with --quick)"
+        f"build one: ./run invoke build {named} (a quick build tries the benchmark itself, with --quick)"
     )
 
 

@@ -1,17 +1,20 @@
 """What every command shares: file globs as plain words, and errors as one line."""
 
+import atexit
 import errno
 import functools
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 from invoke.parser import parser
 from invoke.tasks import task
 
+from kiln import console
 from kiln.errors import KilnError
 
 if TYPE_CHECKING:
@@ -49,6 +52,23 @@ def _handle_globs(machine: parser.ParseMachine, token: str) -> None:
 
 
 parser.ParseMachine.handle = _handle_globs  # type: ignore[method-assign, assignment] # see above
+
+
+def _unless_nobody_reads(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:  # fmt: skip
+    """Report an error that nothing caught; a closed pipe, which invoke's own output may meet, is none."""
+    if not issubclass(kind, BrokenPipeError):
+        sys.__excepthook__(kind, error, trace)
+        return
+    console.silence()
+    # The interpreter would exit with 1, as for an error.
+    os._exit(0)
+
+
+# Invoke prints lists of commands and their help itself, and without care for `| head`.
+sys.excepthook = _unless_nobody_reads
+atexit.register(console.silence)
 
 
 def command(**options: Any) -> Callable[[Callable[..., None]], Any]:
@@ -108,6 +128,18 @@ def folder(name: str | None) -> Path | None:
     return Path(name)
 
 
+def width() -> int | None:
+    """Return how wide a table or a sentence for people may be; None if nothing limits it."""
+    return console.width()
+
+
+def prose(text: str) -> str:
+    """Return sentences, wrapped at words to the terminal they are printed on."""
+    from kiln import columns
+
+    return columns.fill(text, console.width(), indent="  ")
+
+
 def out(text: str) -> None:
     """Print a result; a closed pipe (`| head`) ends the command quietly."""
     try:
@@ -116,5 +148,4 @@ def out(text: str) -> None:
         # The terminal's encoding is the user's: what it lacks is shown by number.
         print(text.encode("ascii", errors="backslashreplace").decode(), flush=True)
     except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - the interpreter flushes it at its end
-        raise SystemExit(0) from None
+        console.nobody_reads()

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn, TextIO
 
 
 def interactive() -> bool:
@@ -14,7 +15,45 @@ def interactive() -> bool:
 
 def say(text: str) -> None:
     """Print one line of progress to standard error; standard output is for results."""
-    print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        nobody_reads()
+
+
+def width(stream: TextIO | None = None) -> int | None:
+    """Return how many characters a line of a stream may have; None if nothing limits it.
+
+    COLUMNS decides if it is set, then the terminal. What goes to a file or a pipe stays whole.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    stream = stream or sys.stdout
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def nobody_reads() -> NoReturn:
+    """End the command quietly, because whoever read its output has gone (`| head`)."""
+    silence()
+    raise SystemExit(0)
+
+
+def silence() -> None:
+    """Let what is still to be printed go nowhere: the interpreter flushes it at its end, and would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+        except (AttributeError, ValueError):
+            # Someone closed it before the command began, or it is a test's own.
+            continue
+    os.close(nowhere)
 
 
 def seconds(value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from kiln import bases, emulation, engine, engine_host, network, paths, plan, sources
+from kiln import bases, columns, emulation, engine, engine_host, network, paths, plan, sources
 from kiln.engine import Engine
 from kiln.errors import KilnError
 from kiln.matrix import Matrix
@@ -28,8 +28,8 @@ class Finding(Struct, frozen=True, kw_only=True):
         return bool(self.remedy) and self.name in ("engine", "image store", "buildx")
 
 
-def report(matrix: Matrix) -> tuple[str, bool]:
-    """Return what was found as text, and whether the newest image can be built here."""
+def report(matrix: Matrix, width: int | None = None) -> tuple[str, bool]:
+    """Return what was found as text that fits a width, and whether the newest image can be built here."""
     try:
         found = engine.find()
         engines = list(_engine_facts(found) if found else _no_engine())
@@ -43,9 +43,8 @@ def report(matrix: Matrix) -> tuple[str, bool]:
     except KilnError as error:
         verdict, well = str(error), False
     findings = [*engines, *_emulation(matrix, found), *_bases(matrix, found), *_sources(matrix), *_machine()]
-    width = max(len(finding.name) for finding in findings)
-    lines = [f"{'--' if f.remedy else 'ok'}  {f.name:<{width}}  {_line(f)}" for f in findings]
-    return "\n".join([*lines, "", verdict]), well
+    rows = [("--" if one.remedy else "ok", one.name, _line(one)) for one in findings]
+    return f"{columns.fit(rows, width)}\n\n{columns.fill(verdict, width)}", well
 
 
 def _line(finding: Finding) -> str:
@@ -65,8 +64,7 @@ def _lack(error: KilnError) -> Finding:
 
 
 def _engine_facts(found: Engine) -> Iterator[Finding]:
-    kind = "Kiln's private Docker" if found.private else "Docker"
-    yield Finding(name="engine", found=f"{kind} {found.server}, {found.platform}")
+    yield Finding(name="engine", found=f"{found.title}, {found.platform}")
     remedy = "" if found.containerd_store else engine.STORE_REMEDY
     store = "containerd" if found.containerd_store else "classic, which keeps no manifests"
     yield Finding(name="image store", found=store, remedy=remedy)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform as machine
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ class Engine:
     client: Path
     builder: tuple[str, ...]
     """How buildx is called: `docker buildx`, or its plugin, which runs without the client as well."""
+    origin: str = ""
+    """By what the user's docker finds it: `DOCKER_HOST=...`, a context, a socket; empty for the private one."""
     env: Mapping[str, str] = field(default_factory=dict)
     """To be added to the environment of every call; the user's own stays (registry logins)."""
 
@@ -87,11 +90,16 @@ class Engine:
         return native_platform(self.architecture)
 
     @property
+    def title(self) -> str:
+        """Return whose engine it is, its version, and how it is found."""
+        return f"Kiln's private Docker {self.server}" if self.private else f"Docker {self.server} ({self.origin})"
+
+    @property
     def shell(self) -> str:
         """Return what a person types in place of `docker` to reach this engine."""
         host = self.env.get("DOCKER_HOST")
-        client = "docker" if shutil.which("docker") else str(self.client)
-        return f"DOCKER_HOST={host} {client}" if host else client
+        client = "docker" if shutil.which("docker") else shlex.quote(str(self.client))
+        return f"DOCKER_HOST={shlex.quote(host)} {client}" if host else client
 
     @property
     def platforms(self) -> list[str]:
@@ -103,27 +111,6 @@ class Engine:
     def buildx_version(self) -> str:
         """Return buildx's version without a leading `v`."""
         return process.run(self.buildx("version"), env=self.env).split()[1].removeprefix("v")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What there is of the private engine."""
-
-    pid: int | None
-    """The first process of it, in the host's numbering; None if it does not run."""
-    socket: Path
-    data: Path
-    log: Path
-    made: bool
-    """Whether its root file system exists already."""
-
-    def __str__(self) -> str:
-        """Return the state as people read it, with what to type next."""
-        if self.pid is not None:
-            use = f"export DOCKER_HOST=unix://{self.socket}"
-            return f"the private engine runs (process {self.pid}): {use}\nlog: {self.log}"
-        made = "its root file system is made" if self.made else "it was not made yet"
-        return f"the private engine does not run ({made}); start it with `invoke engine.start`"
 
 
 def native_platform(architecture: str = "") -> str:
@@ -175,14 +162,6 @@ def stop() -> bool:
     return engine_private.stop()
 
 
-def status() -> Status:
-    """Return what there is of the private engine, without starting anything."""
-    return Status(
-        pid=engine_private.running(), socket=engine_private.address(), data=paths.folder("engine", "data"),
-        log=paths.log("dockerd"), made=engine_root.location().is_dir(),
-    )  # fmt: skip
-
-
 def builder_platforms(text: str) -> list[str]:
     """Return the platforms in the output of `buildx inspect`, each once, in order."""
     lines = [line.partition(":")[2] for line in text.splitlines() if line.startswith("Platforms:")]
@@ -193,12 +172,14 @@ def builder_platforms(text: str) -> list[str]:
 def _users() -> Engine | None:
     """Return the engine of the user's docker configuration, if one answers."""
     named = next((key for key in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(key)), None)
-    if named is None and not _context() and not DEFAULT_SOCKET.exists():
+    context = None if named else _context()
+    if named is None and not context and not DEFAULT_SOCKET.exists():
         return None
     client = _client()
     info = _info(client, {})
     if info is not None:
-        return _engine(info, client, private=False, builder=_builder(client), env={})
+        origin = f"{named}={os.environ[named]}" if named else f"context {context}" if context else str(DEFAULT_SOCKET)
+        return _engine(info, client, private=False, builder=_builder(client), env={}, origin=origin)
     if named is not None:
         raise EngineError(f"{named}={os.environ[named]}: no Docker engine answers there; start it, or unset {named}")
     if DEFAULT_SOCKET.exists() and not os.access(DEFAULT_SOCKET, os.W_OK):
@@ -221,18 +202,19 @@ def _private() -> Engine:
     return _engine(info, client, private=True, builder=(str(root / _PLUGIN),), env=env)
 
 
-def _engine(
+def _engine(  # noqa: PLR0913 - what the two ways of finding one know
     info: Mapping[str, object],
     client: Path,
     *,
     private: bool,
     builder: tuple[str, ...],
     env: Mapping[str, str],
+    origin: str = "",
 ) -> Engine:
     return Engine(
         private=private, server=str(info["ServerVersion"]), architecture=str(info.get("Architecture", "")),
         containerd_store="io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")),
-        client=client, builder=builder, env=env,
+        client=client, builder=builder, env=env, origin=origin,
     )  # fmt: skip
 
 

@@ -4,13 +4,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kiln import bases, foreign, render, sources, stages
+from kiln import bases, columns, foreign, render, sources, stages
 from kiln import engine as engines
 from kiln.foreign import Node
 from kiln.image import Image
 from kiln.matrix import Matrix
 
 _CROSS = "+"
+_TITLES = ("ID", "COMPILE KEY", "PLATFORMS", "SOURCES", "BASE", "TAGS")
+# What a narrow terminal has no room for, the first to go first: the compile key, then the tags.
+_DROP = (1, 5)
 
 
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
@@ -56,9 +59,9 @@ def _key(image: Image, platform: str, matrix: Matrix, nodes: Sequence[Node]) -> 
     return render.compile_key(image, platform, matrix.catalog, cross=cross) or None
 
 
-def table(listed: list[dict[str, Any]]) -> str:
-    """Return the rows as aligned columns; a compile key is that of the first platform."""
-    lines = [("ID", "COMPILE KEY", "PLATFORMS", "SOURCES", "BASE", "TAGS")]
+def table(listed: list[dict[str, Any]], width: int | None = None) -> str:
+    """Return the rows as aligned columns that fit a width; a compile key is that of the first platform."""
+    lines = []
     for row in listed:
         tags = [*row["tags"]["specific"][1:], *row["tags"]["shared"]]
         lines.append(
@@ -71,15 +74,17 @@ def table(listed: list[dict[str, Any]]) -> str:
                 " ".join(tags),
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    fitted = columns.fit(lines, width, titles=_TITLES, drop=_DROP)
     buildable = sum(bool(row["sources"] and any(row["bases"].values())) for row in listed)
     legend = f"{len(listed)} images, {buildable} of them can be built from here; (platform): its base cannot be had"
     crossed = [(row, p) for row in listed for p in row["platforms"] if row["compiled"][p] == "cross"]
     if crossed:
         unguided = any(not row["profile_guided"][p] for row, p in crossed)
         legend += f"; {_CROSS}: cross compiled{', not profile-guided' if unguided else ''}"
-    return "\n".join([*text, legend])
+    if fitted.dropped:
+        names = " and ".join(_TITLES[column].lower() for column in sorted(fitted.dropped))
+        legend += f"; not shown for want of room: {names} (--json has everything)"
+    return f"{fitted}\n{columns.fill(legend, width)}"
 
 
 def _here(platform: str, row: dict[str, Any]) -> str:

@@ -1,41 +1,56 @@
 """`invoke build` from end to end: choose, say what and why, build, push, sum up."""
 
-from collections.abc import Iterable, Sequence, Sized
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
 from kiln import build as building
+from kiln import columns, console, family, foreign, plan, plan_report, process, publish, runtime, workspace
 from kiln import engine as engines
-from kiln import family, foreign, plan, process, publish, runtime, workspace
 from kiln.build import Outcome
 from kiln.console import say, seconds
 from kiln.engine import STORE_REMEDY, Engine
 from kiln.errors import CommandError, EngineError, SelectionError
 from kiln.matrix import Matrix
-from kiln.plan import Options, Resolved, Wanted
+from kiln.plan import Options, Wanted
 
 
-def dry_run(matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options) -> str:
-    """Return the plan and the bake definition as text; nothing is fetched that takes long, nothing built.
+def dry_run(  # noqa: PLR0913 - what the command line gives
+    matrix: Matrix, globs: Sequence[str], platforms: Sequence[str], options: Options, *, push: bool, machine: bool
+) -> str:
+    """Return the plan; with `machine`, as JSON with the bake definition.
 
-    Raises SelectionError if nothing of what was asked for can be built from here.
+    Nothing is fetched that takes long, nothing built. Raises SelectionError if nothing of what was
+    asked for can be built from here.
     """
     engine = engines.seen()
     native = engine.platform if engine else engines.native_platform()
-    resolved, failed = [], {}
+    resolved, failed = [], []
     for one in _placed(_wanted(matrix, globs, platforms, engine, options), engine, options):
         try:
             resolved.append(plan.foresee(one, matrix, options, engine))
         except SelectionError as error:
-            failed[one.name] = str(error)
+            failed.append((one, str(error)))
     if not resolved:
-        raise SelectionError("\n".join(failed.values()))
-    lacking = "".join(f"\n  {name}: not built: {reason}" for name, reason in failed.items())
+        raise SelectionError("\n".join(reason for _, reason in failed))
     builds, folder = [one.build for one in resolved], workspace.home() / "dry-run"
     kept = options.artifacts.foresee_all(builds, engine, anew=options.no_cache) if options.artifacts else {}
-    told = "".join(f"\n  {one.told}" for one in kept.values())
-    definition = building.definition(builds, native, folder, options, kept)
-    return f"{_table(resolved)}{lacking}{told}\n{definition}"
+    told = [one.told for one in kept.values()]
+    if machine:
+        definition = building.definition(builds, native, folder, options, kept)
+        return plan_report.document(resolved, failed, told, definition, push=push)
+    width = console.width()
+    lines = [plan_report.text(resolved, width), plan_report.not_built(failed, width)]
+    lines += [columns.fill(f"  {line}", width, indent=" " * 4) for line in told]
+    return "\n".join([*filter(None, lines), columns.fill(f"  {_ending(push)}", width, indent=" " * 4)])
+
+
+def _ending(push: bool) -> str:
+    """Return what follows the builds, and where the details are."""
+    then = "what passes its tests is pushed with all its tags; " if push else ""
+    return f"{then}nothing was built; --json has the details and the bake definition"
 
 
 def build(
@@ -52,15 +67,16 @@ def build(
     resolved, failed = plan.resolve_all(possible, matrix, engine, options)
     failed |= {one.name: cannot[one.platform] for one in wanted if one.platform in cannot}
     if resolved:
-        say(_table(resolved))
+        say(plan_report.text(resolved, console.width(sys.stderr)))
     outcomes = building.run(resolved, engine, options)
     outcomes += [Outcome(name=name, result="failed", error=reason) for name, reason in failed.items()]
-    lines = [_summary(outcomes)]
+    width = console.width()
+    lines = [_summary(outcomes, width)]
     refused = False
     if push:
         built = [one.record for one in outcomes if one.record]
         text, refused = publish.push(wanted, built, matrix, engine)
-        lines += ["", text]
+        lines += ["", columns.fill(text, width, indent="  ")]
     if runtime.repeats:
         lines += ["", f"started again, because the container runtime failed: {len(runtime.repeats)} times"]
     lines += _how_to_run(outcomes, matrix, engine)
@@ -105,34 +121,21 @@ def _placed(wanted: Iterable[Wanted], engine: Engine | None, options: Options) -
     ]  # fmt: skip
 
 
-def _table(resolved: Sequence[Resolved]) -> str:
-    """Return the plan: each build with its compile, its base and its sources."""
-    keys = {one.build.compile_target for one in resolved}
-    lines = [f"plan: {_count(resolved, 'build')}, {_count(keys, 'compile')}"]
-    lines += [
-        f"  {one.build.name}: {one.build.compile_target}; base: {one.base}; sources: {one.source}" for one in resolved
-    ]
-    return "\n".join(lines)
-
-
-def _count(things: Sized, name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
-
-
-def _summary(outcomes: Sequence[Outcome]) -> str:
+def _summary(outcomes: Sequence[Outcome], width: int | None) -> str:
     """Return a line for each build, with result, time, size and digest, and what went wrong.
 
     An error of several lines, such as a list of origins, stands below, once for all its builds.
     """
-    width = max((len(one.name) for one in outcomes), default=0)
-    lines = [""]
-    for one in outcomes:
-        line = f"{one.name:<{width}}  {one.result:<10}  {seconds(one.seconds):>7}"
-        if one.record is not None:
-            line += f"  {one.record.size / 1e6:>6.1f} MB  {one.record.digest}"
-        lines.append(f"{line}  {one.error.partition(chr(10))[0].rstrip(':')}".rstrip())
+    # What a narrow terminal has no room for: the digest, then the size.
+    table = columns.fit([_row(one) for one in outcomes], width, drop=(4, 3))
     long = dict.fromkeys(one.error for one in outcomes if "\n" in one.error)
-    return "\n".join([*lines, *(f"\n{error}" for error in long)])
+    return "\n".join(["", *table.blocks, *(columns.fill(f"\n{error}", width) for error in long)])
+
+
+def _row(one: Outcome) -> tuple[str, ...]:
+    size, digest = (f"{one.record.size / 1e6:>6.1f} MB", one.record.digest) if one.record else ("", "")
+    error = one.error.partition("\n")[0].rstrip(":")
+    return one.name, f"{one.result:<10}", f"{seconds(one.seconds):>7}", size, digest, error
 
 
 def _how_to_run(outcomes: Sequence[Outcome], matrix: Matrix, engine: Engine) -> list[str]:
@@ -146,5 +149,5 @@ def _how_to_run(outcomes: Sequence[Outcome], matrix: Matrix, engine: Engine) -> 
     return [
         "",
         f"run it:   {prefix} run --rm -it {record.reference}",
-        f"test it:  ./run nox -s test-images --{family.option(matrix.file)} {record.id}",
+        f"test it:  ./run nox -s test-images --{family.option(matrix.file)} {shlex.quote(record.id)}",
     ]

@@ -5,16 +5,18 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from kiln import columns
 from kiln.console import interactive, say, seconds
 from kiln.phases import Phases
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
     from rich.live import Live
-    from rich.table import Table
+    from rich.text import Text
 
 # The templates mark their steps with a no-op that `set -x` prints.
 _MARK = re.compile(r"^\++ : '?(?:kiln|reference): ([^'\n]+?)(?: at \d+ s)?'?\r?\n", re.MULTILINE)
@@ -170,16 +172,18 @@ class Board:
         if self._live is None:
             say(f"{name}: {result}{_elapsed(row)}")
 
-    def __rich__(self) -> "Table":
-        """Return the table as it stands now."""
-        from rich.table import Table
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> Iterator["Text"]:
+        """Show each build as it is now, fitted to the terminal."""
+        from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, show_header=False)
         styles = {"waiting": "dim", "building": "cyan", "failed": "bold red"}
         with self._lock:
-            for name, row in self._rows.items():
-                table.add_row(name, row[1] or row[0], _elapsed(row), style=styles.get(row[0], "green"))
-        return table
+            rows = [
+                (name, row[1] or row[0], _elapsed(row), styles.get(row[0], "green")) for name, row in self._rows.items()
+            ]
+        blocks = columns.fit([row[:3] for row in rows], options.max_width).blocks
+        for block, row in zip(blocks, rows, strict=True):
+            yield Text(block, style=row[3], no_wrap=True, overflow="ignore")
 
 
 def _elapsed(row: list[Any]) -> str:

@@ -7,8 +7,15 @@ from typing import Literal
 
 from msgspec import Struct
 
+from kiln import columns
+
 DISTURBED = 0.10
 """The spread above which a timing says more of the machine's other work than of Kiln."""
+
+
+_TITLES = ("", "", "median", "least", "most", "spread", "runs")
+# What a narrow terminal has no room for: the file of figures has each run.
+_DROP = (3, 4, 6)
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -105,16 +112,21 @@ class Report(Struct, frozen=True, kw_only=True):
     sections: tuple[Section, ...]
 
     def __str__(self) -> str:
-        """Return the report as people read it."""
-        parts = ["Figures, from medians", _figures(self.sections)]
+        """Return the report as `text` does, without a width."""
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """Return the report as people read it, to fit a width."""
+        parts = ["Figures, from medians", _columns(_figures(self.sections), width)]
         if any(section.timings for section in self.sections):
-            parts += ["", "Timings in seconds", _timings(self.sections)]
+            parts += ["", "Timings in seconds", _columns(_timings(self.sections), width, _TITLES)]
         if any(section.sizes for section in self.sections):
-            parts += ["", "Sizes in megabytes (10^6 bytes)", _sizes(self.sections)]
+            parts += ["", "Sizes in megabytes (10^6 bytes)", _columns(_sizes(self.sections), width)]
         notes = [f"{section.name}: {note}" for section in self.sections for note in _notes(section)]
         if notes:
-            parts += ["", *notes]
-        return "\n".join([*parts, "", *(f"{name}: {value}" for name, value in self.machine.items())])
+            parts += ["", *(columns.fill(note, width, indent="  ") for note in notes)]
+        machine = [columns.fill(f"{name}: {value}", width, indent="  ") for name, value in self.machine.items()]
+        return "\n".join([*parts, "", *machine])
 
 
 def _notes(section: Section) -> list[str]:
@@ -161,31 +173,27 @@ def in_turn(sides: Mapping[str, Callable[[], float]], runs: int, *, before: bool
     return [Timing(name=name, seconds=tuple(found)) for name, found in taken.items()]
 
 
-def _figures(sections: Sequence[Section]) -> str:
-    return _columns([(section.name, one.name, str(one)) for section in sections for one in section.findings])
+def _figures(sections: Sequence[Section]) -> list[Sequence[str]]:
+    return [(section.name, one.name, str(one)) for section in sections for one in section.findings]
 
 
-def _timings(sections: Sequence[Section]) -> str:
-    lines = [("", "", "median", "least", "most", "spread", "runs")]
+def _timings(sections: Sequence[Section]) -> list[Sequence[str]]:
+    lines: list[Sequence[str]] = []
     for section in sections:
         for one in section.timings:
             words = "unknown" if len(one.seconds) == 1 else f"{one.spread:.0%}"
             words += " disturbed" if one.spread > DISTURBED else ""
             least, most = number(min(one.seconds)), number(max(one.seconds))
             lines.append((section.name, one.name, number(one.median), least, most, words, str(len(one.seconds))))
-    return _columns(lines)
+    return lines
 
 
-def _sizes(sections: Sequence[Section]) -> str:
-    return _columns(
-        [(section.name, one.name, f"{one.bytes / 1e6:8.2f}") for section in sections for one in section.sizes]
-    )
+def _sizes(sections: Sequence[Section]) -> list[Sequence[str]]:
+    return [(section.name, one.name, f"{one.bytes / 1e6:8.2f}") for section in sections for one in section.sizes]
 
 
-def _columns(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))] if lines else []
-    rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-    return "\n".join(f"  {row.rstrip()}" for row in rows)
+def _columns(lines: Sequence[Sequence[str]], width: int | None, titles: Sequence[str] = ()) -> str:
+    return str(columns.fit(lines, width, titles=titles, drop=_DROP if titles else (), indent="  "))
 
 
 def number(value: float) -> str:

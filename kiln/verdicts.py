@@ -6,6 +6,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from kiln import columns
+
 
 class Change(Struct, frozen=True, kw_only=True):
     """A package that a build would install in another version."""
@@ -31,17 +33,19 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What else would change, or why the image cannot be judged."""
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts for people: a line for each image, and below it what would change."""
-    width = max(len(one.id) for one in verdicts)
-    platform = max(len(one.platform) for one in verdicts)
+def table(verdicts: Sequence[Verdict], width: int | None = None) -> str:
+    """Return the verdicts for people, to fit a width: a line for each image, and below it what would change."""
+    heads = columns.fit([(one.id, one.platform, _state(one)) for one in verdicts], width).blocks
     lines = []
-    for one in verdicts:
-        count = f" ({_count(len(one.packages), 'package')})" if one.packages else ""
-        lines.append(f"{one.id:<{width}}  {one.platform:<{platform}}  {one.state}{count}")
-        lines += [f"    {change.name}: {change.old} -> {change.new}" for change in one.packages]
-        lines += [f"    {reason}" for reason in one.reasons]
-    return "\n".join([*lines, "", _summary(verdicts)])
+    for one, head in zip(verdicts, heads, strict=True):
+        changes = [f"{change.name}: {change.old} -> {change.new}" for change in one.packages]
+        below = [columns.fill(f"    {text}", width, indent=" " * 6) for text in (*changes, *one.reasons)]
+        lines += [head, *below]
+    return "\n".join([*lines, "", columns.fill(_summary(verdicts), width)])
+
+
+def _state(one: Verdict) -> str:
+    return f"{one.state} ({_count(len(one.packages), 'package')})" if one.packages else one.state
 
 
 def dumps(verdicts: Sequence[Verdict]) -> str:

@@ -239,7 +239,8 @@ def test_the_command(family, engine, tmp_path):
     name = re.search(
         rf"^  {place}: (compile-\S+-quick-\w+) is not there yet: would be compiled, then kept$", shown, re.MULTILINE
     )[1]
-    targets = json.loads(shown[shown.index("\n{") :])["target"]
+    shown = family.build(SLIM, "--artifacts", str(place), "--dry-run", "--json").stdout
+    targets = json.loads(shown)["definition"]["target"]
     (target,) = (key for key in targets if key.startswith("compile-"))
     base, source = targets[target]["contexts"]["base"], targets[target]["args"]["PYTHON_SHA256"]
     facts = {"base": base.partition("@")[2], "source": source, "target": target}
@@ -249,7 +250,8 @@ def test_the_command(family, engine, tmp_path):
     variable = {"KILN_ARTIFACTS": str(place)}
     shown = family.build(SLIM, "--dry-run", env=variable).stdout
     assert f"  {place}: {name} would be taken, if it is whole\n" in shown
-    assert not [key for key in json.loads(shown[shown.index("\n{") :])["target"] if "compile" in key]
+    shown = family.build(SLIM, "--dry-run", "--json", env=variable).stdout
+    assert not [key for key in json.loads(shown)["definition"]["target"] if "compile" in key]
     done = family.build(SLIM, env=variable)
     assert done.returncode == 0, done.stderr
     assert f"  {place}: {name} is taken, nothing is compiled\n" in done.stderr

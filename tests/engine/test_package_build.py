@@ -127,8 +127,7 @@ def test_the_python_image_is_below_it(checkout, engine, reference):
 def test_a_second_build_is_the_same(checkout, engine, reference, tmp_path):
     """Installed anew, it has the digest of the first time; a build with nothing to do says so."""
     assert "up to date" in checkout.invoke("build", "--quick", ID).stdout
-    printed = checkout.invoke("build", "--quick", "--dry-run", ID).stdout
-    definition = json.loads(printed[printed.index("\n{") :])
+    definition = json.loads(checkout.invoke("build", "--quick", "--dry-run", "--json", ID).stdout)["definition"]
     (name,) = [key for key in definition["target"] if key.startswith("psycopg2")]
     target = definition["target"][name]
     target["output"] = [f"type=oci,dest={tmp_path / name}.tar,{target['output'][0].split(',', 2)[2]}"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -91,9 +92,8 @@ def named(matrix: Matrix, reference: str, image_id: str, platform: str, *, nativ
 
 def _nothing(found: Iterable[Record], globs: Sequence[str], platforms: Sequence[str]) -> str:
     """Return what to type when no recorded image is chosen."""
-    words = " ".join(f"'{glob}'" for glob in globs) + "".join(f" --platform {name}" for name in platforms)
+    words = " ".join([*map(shlex.quote, globs), *(f"--platform {shlex.quote(name)}" for name in platforms)])
     names = sorted({f"{record.id} ({record.platform})" for record in found})
     if not names:
         return f"no image is recorded here; build one first: ./run invoke build {words}".rstrip()
-    words = words.strip()
     return f"no recorded image matches {words}; recorded: {', '.join(names)}; build it: ./run invoke build {words}"

@@ -46,6 +46,32 @@ REPORT = Report(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("names", "flags", "message"),
+    [
+        (["plan", "cli"], {"image": "x"}, "--image: no use for plan, cli; leave it out"),
+        (["size"], {"runs": 3}, "--runs: no use for size; leave it out"),
+        (["cross"], {"quick": True}, "--quick: no use for cross; leave it out"),
+        (["speed"], {"recorded": True}, "--recorded: no use for speed; leave it out"),
+        (["family"], {"recorded": True, "whole": True}, "--whole --recorded: compile every reference, or take"),
+    ],
+)
+def test_a_flag_that_no_figure_takes_is_refused(tmp_path, names, flags, message):
+    """Hours later nobody would know that it was ignored."""
+    with pytest.raises(SelectionError, match=f"^{message}"):
+        bench.run(names, family.expand(tmp_path, family.family()), Ask(**flags), print)
+
+
+def test_a_report_fits_a_terminal():
+    """Figures that have no room are left out, and no word is cut."""
+    words = {word for line in str(REPORT).splitlines() for word in line.split()}
+    text = REPORT.text(44)
+    assert max(map(len, text.splitlines())) <= 44
+    assert {word for line in text.splitlines() for word in line.split()} <= words
+    assert "least" not in text
+    assert "median" in text
+
+
 def test_a_timing_is_its_median():
     """One slow run does not move the figure."""
     assert Timing(name="t", seconds=(1.0, 9.0, 1.2)).median == 1.2

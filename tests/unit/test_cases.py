@@ -54,8 +54,8 @@ def test_nothing_recorded_says_what_to_type(tmp_path):
 def test_nothing_chosen_says_what_there_is(tmp_path):
     """A selection that nothing recorded matches names what is recorded, and how to build the other."""
     message = (
-        r"^no recorded image matches '3\.13\.5-trixie'; recorded: 3\.13\.5-slim-trixie \(linux/amd64\); "
-        r"build it: \./run invoke build '3\.13\.5-trixie'$"
+        r"^no recorded image matches 3\.13\.5-trixie; recorded: 3\.13\.5-slim-trixie \(linux/amd64\); "
+        r"build it: \./run invoke build 3\.13\.5-trixie$"
     )
     with pytest.raises(SelectionError, match=message):
         recorded([record()], tmp_path, ["3.13.5-trixie"])

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from kiln import engine_network, engine_private, engine_root
-from kiln.engine import builder_platforms
+from kiln.engine import Engine, builder_platforms
 from kiln.engine_network import Network
+from kiln.engine_status import Status
 from kiln.errors import EngineError
 
 ROUTES = """\
@@ -140,3 +141,37 @@ def test_an_engine_that_runs_and_answers_no_more_says_how_to_end_it(tmp_path, mo
     monkeypatch.setattr(engine_private, "START_SECONDS", 0)
     with pytest.raises(EngineError, match=r"runs, but does not answer; `invoke engine\.stop` ends it"):
         engine_private.start()
+
+
+def an_engine(**changes):
+    facts = {
+        "private": False, "server": "28.2.2", "containerd_store": True, "architecture": "x86_64",
+        "client": Path("/a home/docker"), "builder": ("docker", "buildx"),
+    }  # fmt: skip
+    return Engine(**facts | changes)
+
+
+def test_what_a_person_types_is_quoted(monkeypatch):
+    """A home may have a space in its name."""
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    found = an_engine(env={"DOCKER_HOST": "unix:///a home/docker.sock"})
+    assert found.shell == "DOCKER_HOST='unix:///a home/docker.sock' '/a home/docker'"
+    assert an_engine().shell == "'/a home/docker'"
+    status = Status(used=found, obstacle="", pid=7, socket=Path("/a home/docker.sock"), log=Path("/log"), made=True)
+    assert "the private engine runs (process 7): export DOCKER_HOST='unix:///a home/docker.sock'\n" in str(status)
+
+
+def test_the_status_names_the_engine_in_use():
+    """Beside the state of the private one, which need not be it."""
+    private = {"pid": None, "socket": Path("/s"), "log": Path("/log"), "made": False}
+    last = "the private engine does not run (it was not made yet); `invoke engine.start` starts it"
+    texts = [
+        str(Status(used=used, obstacle=obstacle, **private))
+        for used, obstacle in ((an_engine(origin="context mine"), ""), (None, "DOCKER_HOST=x: no answer"), (None, ""))
+    ]
+    assert texts == [
+        f"in use: Docker 28.2.2 (context mine), linux/amd64\n{last}",
+        f"DOCKER_HOST=x: no answer\n{last}",
+        f"no engine answers; the next build starts the private one\n{last}",
+    ]
+    assert an_engine(private=True).title == "Kiln's private Docker 28.2.2"
