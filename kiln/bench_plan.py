@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from kiln import bake, catalog, render
@@ -70,8 +71,8 @@ def grown(family: Catalog, size: int) -> Catalog:
     """Return a family of `size` images or a few more: the family's targets, and as many releases as that takes."""
     per_release = sum(len(target.variants) for target in family.targets.values())
     releases = [_release(family, f"3.{11 + number // 50}.{number % 50}") for number in range(-(-size // per_release))]
-    # Packages may ask for series that it does not have.
-    return replace(family, releases=releases, exclusions=[], packages={})
+    # Packages, defaults and `latest` may ask for series that it does not have.
+    return replace(family, releases=releases, exclusions=[], packages={}, default_targets=UNSET, latest=UNSET)
 
 
 def _release(family: Catalog, version: str) -> Release:

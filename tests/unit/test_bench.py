@@ -143,11 +143,9 @@ def test_a_grown_family_has_as_many_images(tmp_path, size):
     assert bench_plan.plan_all(path) == count
 
 
-def test_this_family_can_be_grown(tmp_path):
+def test_a_wide_family_can_be_grown(ours, tmp_path):
     """Whatever its packages and defaults ask for, a small one is valid too."""
-    path = family.write(
-        tmp_path / "grown.json", catalog.dumps(bench_plan.grown(catalog.load(paths.ROOT / "versions.json"), 10))
-    )
+    path = family.write(tmp_path / "grown.json", catalog.dumps(bench_plan.grown(ours.catalog, 10)))
     assert bench_plan.plan_all(path) >= 10
 
 
@@ -354,9 +352,8 @@ def test_speed_takes_turns_and_changes_who_is_first():
 # The family and where its time went
 
 
-def test_a_family_is_one_release_on_two_suites():
+def test_a_family_is_one_release_on_two_suites(ours):
     """Every variant of both, and nothing else."""
-    ours = matrix.expand(catalog.load(paths.ROOT / "versions.json"))
     found = bench_compile.members(ours, ours.get("3.13.5-slim-trixie"))
     assert {one.target_name for one in found} == {"trixie", "bookworm"}
     assert {one.python for one in found} == {"3.13.5"}

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from kiln import catalog, foreign, matrix
-from tests.unit.fixtures import ROOT
+from kiln import foreign
+from tests.unit.fixtures import wide
 
-TARGETS = matrix.expand(catalog.load(ROOT / "versions.json")).catalog.targets
+TARGETS = wide().catalog.targets
 
 # The engine's own builder, by buildx 0.13.
 ONE = """\

@@ -7,7 +7,7 @@ from invoke import Program
 
 import tasks
 from kiln import catalog
-from tests.unit.fixtures import OFFICIAL
+from tests.unit.fixtures import OFFICIAL, WIDE
 from tests.unit.test_import_infra7 import small
 
 DAY = OFFICIAL[0]
@@ -22,7 +22,8 @@ FILES = [
 
 
 def invoke(capsys, *words):
-    Program(namespace=tasks.namespace, name="invoke", binary="invoke").run(["invoke", *words], exit=False)
+    program = Program(namespace=tasks.namespace, name="invoke", binary="invoke")
+    program.run(["invoke", *words, "--versions", str(WIDE)], exit=False)
     return capsys.readouterr()
 
 

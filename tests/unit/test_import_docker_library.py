@@ -47,7 +47,7 @@ def entry(**changes):
 def test_a_release_is_carried_over_with_its_digests_and_pins(tmp_path):
     """Sources, installer and what is pinned; a suite is one target with two variants."""
     theirs = entry(
-        variants=[*ENTRY["variants"], "windows/windowsservercore-ltsc2025"], setuptools={"version": "65.5.1"},
+        variants=[*ENTRY["variants"], "windows/windowsservercore-1809"], setuptools={"version": "65.5.1"},
         pip={"version": "24.0"}, checksums={"source": {"sha256": DIGEST}, "windows": {"sha256": "b" * 64}},
     )  # fmt: skip
     family = expand(convert(tmp_path, {"3.13": theirs})).catalog
@@ -55,11 +55,11 @@ def test_a_release_is_carried_over_with_its_digests_and_pins(tmp_path):
     assert [(one.file, one.sha256) for one in release.artifacts] == [("Python-3.13.5.tar.xz", DIGEST)]
     assert (release.windows.file, release.windows.sha256) == ("python-3.13.5-amd64.exe", "b" * 64)
     assert release.pins == {"pip": "24.0", "setuptools": "65.5.1"}
-    assert release.targets == ["trixie", "alpine3.23", "windowsservercore-ltsc2025"]
+    assert release.targets == ["trixie", "alpine3.23", "windowsservercore-1809"]
     assert {name: list(one.variants) for name, one in family.targets.items()} == {
-        "alpine3.23": ["slim"], "trixie": ["full", "slim"], "windowsservercore-ltsc2025": ["full"],
+        "alpine3.23": ["slim"], "trixie": ["full", "slim"], "windowsservercore-1809": ["full"],
     }  # fmt: skip
-    assert family.targets["windowsservercore-ltsc2025"].base.image == "mcr.microsoft.com/windows/servercore:ltsc2025"
+    assert family.targets["windowsservercore-1809"].base.image == "mcr.microsoft.com/windows/servercore:1809"
     assert family.targets["trixie"].packages == FAMILY.targets["trixie"].packages
     assert (family.exclusions, family.repository) == ([], "python")
     assert not family.latest

@@ -4,10 +4,10 @@ import pytest
 
 from kiln import catalog, import_docker_library, library, matrix
 from tests.unit import family as f
-from tests.unit.fixtures import OFFICIAL, ROOT
+from tests.unit.fixtures import OFFICIAL, wide
 
 COMPARED = ("Tags", "SharedTags", "Architectures", "Constraints")
-FAMILY = catalog.load(ROOT / "versions.json")
+FAMILY = wide().catalog
 
 
 def entries(text):

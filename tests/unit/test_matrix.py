@@ -1,20 +1,10 @@
 """A family expands to images with ids, platforms and tags, and duplicates are errors."""
 
-from pathlib import Path
-
 import pytest
 
-from kiln import catalog, matrix
+from kiln import matrix
 from kiln.errors import CatalogError, SelectionError
 from tests.unit import family as f
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def ours():
-    """Return the repository's own matrix."""
-    return matrix.expand(catalog.load(ROOT / "versions.json"))
 
 
 def test_ids_are_the_most_specific_tags(tmp_path):
@@ -76,7 +66,7 @@ def test_duplicate_tags_are_an_error(tmp_path):
 
 def test_globs_match_ids_and_tags(ours):
     """A glob finds images by any of their tags, in the matrix's order."""
-    assert [image.id for image in ours.select(["3.13-slim"])] == ["3.13.18-slim-trixie"]
+    assert [image.id for image in ours.select(["3.13-slim"])] == ["3.13.9-slim-trixie"]
     assert [image.id for image in ours.select(["3.13.5-*slim-*"])] == ["3.13.5-slim-trixie", "3.13.5-slim-bookworm"]
     assert {image.flavour for image in ours.select(["3.1?t*"])} == {"freethreaded"}
     assert ours.select(["*"]) == ours.everything
@@ -100,9 +90,3 @@ def test_newest_stable_first(tmp_path):
         "3.13.10-alpine3.24",
         "3.13.9-trixie",
     ]
-
-
-def test_our_own_matrix_has_what_debian_can_build(ours):
-    """The releases that Debian 12 and 13 ship stay, for they can be built without python.org."""
-    assert {"3.13.5-slim-trixie", "3.11.2-bookworm"} <= {image.id for image in ours.images}
-    assert ours.repository == "kiln/python"

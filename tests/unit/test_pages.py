@@ -237,10 +237,9 @@ def supported(text: str) -> tuple[list[list[str]], list[tuple[list[str], list[st
 
 
 @pytest.mark.parametrize("day", OFFICIAL, ids=lambda day: day.name)
-def test_the_official_page_lists_the_published_tags(day, tmp_path):
+def test_the_official_page_lists_the_published_tags(day, tmp_path, ours):
     """The same in the same order and groups, and with commits in all links it fits into Docker Hub's limit."""
-    ours = catalog.load(paths.ROOT / "versions.json")
-    imported = convert(day / "versions.json", day / "parents.json", day / "meta.json", ours)
+    imported = convert(day / "versions.json", day / "parents.json", day / "meta.json", ours.catalog)
     family = matrix.expand(catalog.loads(imported.text, "imported"))
     commits = {f"{image.folder}/Dockerfile": "0" * 40 for image in family.images}
     results = Results(repository=family.repository, images={})

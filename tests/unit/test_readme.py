@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiln import markdown, matrix, page_status, readme, records, render
+from kiln import bench_results, markdown, matrix, page_status, readme, records, render
 from kiln.errors import ReadmeError
 from kiln.model import (
     Artifact,
@@ -102,6 +102,12 @@ def status(results=EMPTY, within=MATRIX) -> str:
 
 def trixie(python="3.13.5"):
     return [image for image in MATRIX.images if image.python == python and image.target_name == "trixie"]
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    """Keep the checkout's own benchmarks out of it."""
+    monkeypatch.setattr(bench_results, "FILE", "none/results.json")
 
 
 # The document

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from kiln import paths
+from tests.unit.fixtures import WIDE
 
-SCRIPTS = sorted((paths.ROOT / "packages").glob("*/start"))
+SCRIPTS = sorted((WIDE.parent / "packages").glob("*/start"))
 BETWEEN = re.compile(r"^# From here .*?^# To here\.$", re.MULTILINE | re.DOTALL)
 VARIABLE = re.compile(r"\$\{?([A-Z][A-Z_]+)")
 # The shell's own, what the example of the scheduler needs, and what is for Python.
@@ -20,7 +20,7 @@ def shared(path):
 
 def test_there_are_scripts():
     """An empty list would make the others pass."""
-    assert [path.parent.name for path in SCRIPTS] == ["celery", "gunicorn", "gunicorn-uvicorn", "uvicorn"]
+    assert [path.parent.name for path in SCRIPTS] == ["celery", "gunicorn", "uvicorn"]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.parent.name)

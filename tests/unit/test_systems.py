@@ -9,8 +9,8 @@ from tests.unit.test_library import FAMILY
 
 SYSTEMS = [
     ("buster", "debian", "buster", "debian:buster-slim", "Debian 10 (buster)", "bookworm"),
-    ("forky", "debian", "forky", "debian:forky-slim", "Debian 14 (forky)", "trixie"),
-    ("unheard", "debian", "unheard", "debian:unheard-slim", "Debian (unheard)", "trixie"),
+    ("duke", "debian", "duke", "debian:duke-slim", "Debian 15 (duke)", "forky"),
+    ("unheard", "debian", "unheard", "debian:unheard-slim", "Debian (unheard)", "forky"),
     ("focal", "ubuntu", "20.04", "ubuntu:focal", "Ubuntu 20.04 (focal)", "jammy"),
     ("unheard", "ubuntu", "unheard", "ubuntu:unheard", "Ubuntu (unheard)", "noble"),
     ("alpine3.9", "alpine", "3.9", "alpine:3.9", "Alpine 3.9", "alpine3.23"),

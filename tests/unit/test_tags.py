@@ -1,13 +1,11 @@
 """Tags follow the official images' rules, from the matrix alone."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from tests.unit import family as f
-
-OFFICIAL = sorted((Path(__file__).parents[3] / "shared" / "fixtures" / "official-python").glob("20*"))
+from tests.unit.fixtures import OFFICIAL
 
 
 def tags(tmp_path, releases, **changes):
