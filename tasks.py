@@ -20,7 +20,8 @@ _SOURCES = "a folder of source tarballs, for machines without network"
 
 @command(
     help={
-        "globs": _GLOBS, "json": "for machines", "trial": "only what `invoke build --trial` builds of them",
+        "globs": _GLOBS, "json": "for machines",
+        "trial": "only what `invoke build --trial` builds of them; starts an engine if none runs",
         "packages": "with --trial: every package once, and nothing else", "versions": _VERSIONS, "sources": _SOURCES,
     }
 )  # fmt: skip
@@ -135,7 +136,7 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)
     if trial:
-        chosen = module.ids(family, chosen, options.sources)
+        chosen = module.ids(family, chosen, options.sources, start=not dry_run)
     if dry_run:
         out(order.dry_run(family, chosen, platform, options, push=push, machine=json))
         return

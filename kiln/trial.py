@@ -31,15 +31,16 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 def here(
-    matrix: Matrix, globs: Sequence[str], folder: Path | None, *, packages: bool = False
+    matrix: Matrix, globs: Sequence[str], folder: Path | None, *, packages: bool = False, start: bool = True
 ) -> list[Image]:  # fmt: skip
-    """Return the images to try of those that globs select, and print why these; an engine is started if none runs.
+    """Return the images to try of those that globs select, and print why these; empty if none can be built from here.
 
-    `packages`: every package once, and nothing else. Empty if nothing can be built from here.
+    `packages`: every package once, and nothing else. `start`: start an engine if none runs, for it knows registries.
     """
-    engine = engines.bring()
-    given = [image for image in matrix.select(globs or ["*"]) if engine.platform in image.platforms]
-    known = Here(matrix.catalog, engine.platform, engine, folder)
+    engine = engines.bring() if start else engines.seen()
+    platform = engine.platform if engine else engines.native_platform()
+    given = [image for image in matrix.select(globs or ["*"]) if platform in image.platforms]
+    known = Here(matrix.catalog, platform, engine, folder)
     possible = [image for image in given if not known.lack(image)]
     groups = every_package(possible) if packages else choose(possible)
     chosen = [image for group in groups for image in group.images]
@@ -58,9 +59,9 @@ def report(groups: Sequence[Group], possible: int, passed_over: str) -> list[str
     return [f"trial: {count} of {possible} images that can be built from here", *(f"  {line}" for line in lines)]
 
 
-def ids(matrix: Matrix, globs: Sequence[str], folder: Path | None) -> list[str]:
-    """Return the ids of the images to try; SelectionError if nothing can be built from here."""
-    if found := here(matrix, globs, folder):
+def ids(matrix: Matrix, globs: Sequence[str], folder: Path | None, *, start: bool) -> list[str]:
+    """Return the ids that `here` returns; SelectionError if nothing can be built from here."""
+    if found := here(matrix, globs, folder, start=start):
         return [image.id for image in found]
     raise SelectionError("nothing can be built from here; see `invoke doctor`")
 

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def state() -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in files}
 
 
-def test_upstream_tarballs_are_found_and_remembered() -> None:
+def test_upstream_tarballs_are_found_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suite that does not exist is left out; the host's own apt state stays as it is."""
     before = state()
     old = debian().catalog.releases[-1]
@@ -39,9 +38,8 @@ def test_upstream_tarballs_are_found_and_remembered() -> None:
     found = apt.source_files(["bookworm", "nosuch"], [name])
     assert [file.name for file in found] == [f"{name}_{old.version}.orig.tar.gz"]
     assert found[0].sha256 == old.artifacts[-1].sha256
-    begin = time.perf_counter()
+    monkeypatch.setattr(apt, "_look_up", None)
     assert apt.source_files(["bookworm", "nosuch"], [name]) == found
-    assert time.perf_counter() - begin < 0.05
     assert state() == before
 
 

@@ -260,12 +260,10 @@ def test_a_busy_head_does_not_keep_fetch_from_trying(server: Server) -> None:
 
 
 def test_availability_is_asked_once_without_a_download(server: Server) -> None:
-    """One HEAD request answers for minutes; ten releases take no second."""
-    begin = time.monotonic()
+    """One HEAD request answers for minutes."""
     for _ in range(10):
         assert sources.available(release(), server.origins) == server.origins.mirrors[0] + LINK
     assert ([seen[0] for seen in server.seen], server.ranges) == (["HEAD"], [])
-    assert time.monotonic() - begin < 1.0
 
 
 def test_a_server_without_head_is_asked_with_get(server: Server) -> None:
@@ -275,14 +273,12 @@ def test_a_server_without_head_is_asked_with_get(server: Server) -> None:
 
 
 def test_a_dead_mirror_gives_way_to_a_living_one(server: Server) -> None:
-    """A refused connection costs a moment, and both are named if none has the file."""
+    """The next mirror is asked; if none has the file, the error names the refused connection."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
         both = Origins(mirrors=[dead, *server.origins.mirrors], debian=[])
-        begin = time.monotonic()
         assert sources.fetch(release(), both).path.read_bytes() == BODY
-        assert time.monotonic() - begin < 3.0
         with pytest.raises(SourceError, match="the connection is refused"):
             sources.fetch(release(b"other"), Origins(mirrors=[dead], debian=[]))
 
@@ -337,7 +333,7 @@ def test_a_full_disk_is_a_clear_error(server: Server, home: Path) -> None:
         download.download(wanted)
 
 
-@pytest.mark.parametrize(("version", "wanted"), HELD)
+@pytest.mark.parametrize(("version", "wanted"), HELD, ids=[artifact.file for _, artifact in HELD])
 def test_debian_serves_what_python_org_published(version: str, wanted: Artifact) -> None:
     """The pinned digests of both releases come out of the signed archive under other names."""
     absent = Artifact(file=f"Python-{version}.tar.bz2", sha256="0" * 64)

@@ -25,7 +25,8 @@ PAGE = "/simple/uvicorn/"
 LISTING, FILES = "/api/v2/downloads/release/", "/api/v2/downloads/release_file/"
 TARBALL = b"\xfd7zXZ\x00" + bytes(1000)
 SHA256 = hashlib.sha256(TARBALL).hexdigest()
-NEXT = "/ftp/python/3.13.6/Python-3.13.6.tar.xz"
+HELD, NEXT = f.FAMILY["releases"][0]["version"], "3.13.6"
+LATER = f"/ftp/python/{NEXT}/Python-{NEXT}.tar.xz"
 
 
 class Reply:
@@ -64,11 +65,11 @@ class Site:
         self.answers[PAGE] = Reply(page(*versions, yanked=yanked, **changes))
 
     def releases(self, *versions: str, files: list[dict[str, object]] | None = None) -> None:
-        """Let python.org have releases, and 3.13.6 its sources."""
+        """Let python.org have releases, and the next one its sources."""
         self.answers[LISTING] = Reply(json.dumps([release(one) for one in versions]).encode(), kind="application/json")
         found = [source()] if files is None else files
         self.answers[FILES] = Reply(json.dumps(found).encode(), kind="application/json")
-        self.answers[NEXT] = Reply(TARBALL, kind="application/x-xz")
+        self.answers[LATER] = Reply(TARBALL, kind="application/x-xz")
 
 
 def page(*versions: str, yanked: tuple[str, ...] = (), **changes: object) -> bytes:
@@ -90,8 +91,8 @@ def release(version: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def source(name: str = "Python-3.13.6.tar.xz", **changes: object) -> dict[str, object]:
-    url = f"https://www.python.org/ftp/python/3.13.6/{name}"
+def source(name: str = f"Python-{NEXT}.tar.xz", **changes: object) -> dict[str, object]:
+    url = f"https://www.python.org/ftp/python/{NEXT}/{name}"
     return {"url": url, "sha256_sum": SHA256, "md5_sum": "", "filesize": len(TARBALL), **changes}
 
 
@@ -131,7 +132,7 @@ class Command:
     """`invoke update` on a family file of its own."""
 
     def __init__(self, folder: Path, site: Site) -> None:
-        """Describe 3.13.5 with uvicorn 0.9.0 and 0.18.3, of which two versions are kept."""
+        """Describe a Python with uvicorn 0.9.0 and 0.18.3, of which two versions are kept."""
         self.file, self.home, self.site = folder / "versions.json", folder / "kiln", site
         self.write()
 
@@ -268,6 +269,7 @@ def test_a_bad_answer_leaves_the_file_untouched(command: Command, case: str) -> 
 
 def test_a_trickle_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then keeps a connection alive for ever."""
+    sent: list[bytes] = []
 
     class Trickle(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -276,6 +278,7 @@ def test_a_trickle_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
             self.end_headers()
             for _ in range(100):
                 self.wfile.write(b"x")
+                sent.append(b"x")
                 time.sleep(0.05)
 
         def log_message(self, *_: object) -> None:
@@ -286,10 +289,10 @@ def test_a_trickle_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Trickle) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         server.daemon_threads = True
-        url, begin = f"http://127.0.0.1:{server.server_port}/", time.monotonic()
+        url = f"http://127.0.0.1:{server.server_port}/"
         with reach.session() as client, pytest.raises(UpdateError, match="did not end within"):
             web.get(client, url, accept="*/*", what="it")
-        assert time.monotonic() - begin < 2
+        assert len(sent) < 100
         server.shutdown()
 
 
@@ -350,52 +353,52 @@ def test_an_unknown_name_is_refused(command: Command) -> None:
 
 def test_a_new_release_of_python_takes_the_old_ones_place(command: Command) -> None:
     """With its digest, which the file itself bears out, and its day; the tarball is at hand for the build."""
-    command.site.releases("3.13.5", "3.13.6", "3.14.0")
+    command.site.releases(HELD, NEXT, "3.14.0")
     done = command.run("python", "--write", "--exit-code", expected=2)
     assert "there is Python 3.14 (3.14.0); add a release of it to follow it" in done.stdout
     found = command.release
-    assert (found.version, found.released, found.targets) == ("3.13.6", "2025-08-06", ["trixie", "alpine3.24"])
-    assert [(one.file, one.sha256) for one in found.artifacts] == [("Python-3.13.6.tar.xz", SHA256)]
-    assert command.home.joinpath("sources", SHA256, "Python-3.13.6.tar.xz").read_bytes() == TARBALL
+    assert (found.version, found.released, found.targets) == (NEXT, "2025-08-06", ["trixie", "alpine3.24"])
+    assert [(one.file, one.sha256) for one in found.artifacts] == [(f"Python-{NEXT}.tar.xz", SHA256)]
+    assert command.home.joinpath("sources", SHA256, f"Python-{NEXT}.tar.xz").read_bytes() == TARBALL
     assert "nothing new" in command.run("python", "--write", "--exit-code").stdout
 
 
 def test_a_digest_that_python_org_lacks_is_computed(command: Command) -> None:
     """Size and MD5 must be those of its API."""
     md5 = hashlib.md5(TARBALL, usedforsecurity=False).hexdigest()
-    command.site.releases("3.13.5", "3.13.6", files=[source(sha256_sum="", md5_sum=md5)])
+    command.site.releases(HELD, NEXT, files=[source(sha256_sum="", md5_sum=md5)])
     assert "gives no sha256; downloading it for its digest" in command.run("python", "--write").stderr
     assert command.release.artifacts[0].sha256 == SHA256
     command.write()
-    command.site.releases("3.13.5", "3.13.6", files=[source(sha256_sum=None, md5_sum="0" * 32)])
+    command.site.releases(HELD, NEXT, files=[source(sha256_sum=None, md5_sum="0" * 32)])
     assert "has other bytes than its API says" in command.refused("python")
 
 
 def test_windows_installers_are_pinned_where_a_release_has_one(command: Command) -> None:
     """And all forms of tarballs that it has."""
     data = json.loads(command.file.read_text("utf-8"))
-    data["releases"][0]["windows"] = {"file": "python-3.13.5-amd64.exe", "sha256": "b" * 64}
-    data["releases"][0]["artifacts"].append({"file": "Python-3.13.5.tgz", "sha256": "c" * 64})
+    data["releases"][0]["windows"] = {"file": f"python-{HELD}-amd64.exe", "sha256": "b" * 64}
+    data["releases"][0]["artifacts"].append({"file": f"Python-{HELD}.tgz", "sha256": "c" * 64})
     f.write(command.file, data)
     exe = b"MZ" + bytes(100)
-    installer = source("python-3.13.6-amd64.exe", sha256_sum=hashlib.sha256(exe).hexdigest(), filesize=len(exe))
-    command.site.releases("3.13.5", "3.13.6", files=[source(), installer])
-    command.site.answers["/ftp/python/3.13.6/python-3.13.6-amd64.exe"] = Reply(exe, kind="application/octet-stream")
+    installer = source(f"python-{NEXT}-amd64.exe", sha256_sum=hashlib.sha256(exe).hexdigest(), filesize=len(exe))
+    command.site.releases(HELD, NEXT, files=[source(), installer])
+    command.site.answers[f"/ftp/python/{NEXT}/python-{NEXT}-amd64.exe"] = Reply(exe, kind="application/octet-stream")
     command.run("python", "--write")
     assert command.release.windows.sha256 == hashlib.sha256(exe).hexdigest()
-    assert [one.file for one in command.release.artifacts] == ["Python-3.13.6.tar.xz"]
+    assert [one.file for one in command.release.artifacts] == [f"Python-{NEXT}.tar.xz"]
 
 
 def test_a_release_without_files_is_left_for_next_time(command: Command) -> None:
     """python.org lists it before everything is in place; that is no failure."""
-    command.site.releases("3.13.5", "3.13.6", files=[])
-    assert "3.13.6 is listed without its sources yet" in command.run("python", "--write", "--exit-code").stdout
+    command.site.releases(HELD, NEXT, files=[])
+    assert f"{NEXT} is listed without its sources yet" in command.run("python", "--write", "--exit-code").stdout
 
 
 def test_a_listing_that_goes_back_changes_nothing(command: Command) -> None:
     """The newest release stays, unless the listing is to be believed."""
     command.site.releases("3.13.3", "3.13.4")
-    assert "does not list 3.13.5, which stays" in command.run("python", "--write", "--exit-code").stdout
+    assert f"does not list {HELD}, which stays" in command.run("python", "--write", "--exit-code").stdout
 
 
 @pytest.mark.parametrize(
@@ -409,7 +412,7 @@ def test_a_listing_that_goes_back_changes_nothing(command: Command) -> None:
         (FILES, Reply(json.dumps([source(sha256_sum="a" * 63)]).encode()), "has no sha256 but"),
         (FILES, Reply(json.dumps([source(filesize=10**12)]).encode()), "is said to have 1000000000000 bytes"),
         (FILES, Reply(json.dumps([source(sha256_sum="a" * 64)]).encode()), "does not have the sha256 of the API"),
-        (NEXT, Reply(status=404), "cannot be had to check its digest"),
+        (LATER, Reply(status=404), "cannot be had to check its digest"),
     ],
 )  # fmt: skip
 def test_a_bad_answer_of_python_org_leaves_the_file_untouched(
@@ -417,7 +420,7 @@ def test_a_bad_answer_of_python_org_leaves_the_file_untouched(
 ) -> None:
     """A digest is believed only where the file has it."""
     command.site.page("0.18.3", "0.19.0")
-    command.site.releases("3.13.5", "3.13.6")
+    command.site.releases(HELD, NEXT)
     command.site.answers[path] = reply
     assert words in command.refused()
 
@@ -431,16 +434,16 @@ def test_one_origin_that_fails_keeps_back_the_other(command: Command) -> None:
     command.run("uvicorn", "--write")
     assert command.package.versions == ["0.19.0", "0.18.3"]
     command.site.answers[PAGE] = Reply(status=500)
-    command.site.releases("3.13.5", "3.13.6")
+    command.site.releases(HELD, NEXT)
     assert "uvicorn: " in command.refused()
 
 
 def test_everything_is_updated_in_one_go(command: Command) -> None:
     """A package that names a series moves to its new release."""
     command.site.page("0.18.3", "0.19.0")
-    command.site.releases("3.13.5", "3.13.6")
+    command.site.releases(HELD, NEXT)
     command.run("--write")
-    assert (command.release.version, command.package.versions) == ("3.13.6", ["0.19.0", "0.18.3"])
+    assert (command.release.version, command.package.versions) == (NEXT, ["0.19.0", "0.18.3"])
 
 
 def test_a_file_that_changed_meanwhile_is_not_overwritten(command: Command) -> None:
