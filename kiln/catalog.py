@@ -2,19 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct, UnsetType
 
-from kiln import checks, checks_packages, checks_targets
+from kiln import checks, checks_packages, checks_targets, like
 from kiln.errors import CatalogError
 from kiln.model import Catalog
 
 T = TypeVar("T")
 
+_CHECKS = (checks, checks_targets, checks_packages)
 MISSING = "run from the checkout or name the file with --versions"
 """What to do where there is no such file."""
 
@@ -47,16 +48,38 @@ def loads(text: str, file: str) -> Catalog:
 
 
 def _family(raw: Any, file: str) -> Catalog:
-    catalog = convert(raw, Catalog, file)
-    checks.check(catalog, file)
-    checks_targets.check(catalog, file)
-    checks_packages.check(catalog, file)
+    complete = like.whole(raw, file)
+    # The first error is raised: that of a target comes before those of the targets that are like it.
+    convert(like.bases_first(complete), Catalog, file, hint=lambda where: like.hint(raw, where))
+    catalog = convert(complete, Catalog, file)
+    for module in _CHECKS:
+        if problems := _told(module.malformed(catalog), raw):
+            raise CatalogError(f"{file}: {problems[0]}")
+    # What refers to nothing has one cause, mostly: something was removed, and each place is to follow.
+    if problems := [problem for module in _CHECKS for problem in _told(module.dangling(catalog), raw)]:
+        raise CatalogError("\n".join(f"{file}: {problem}" for problem in problems))
     return catalog
+
+
+def _told(problems: Iterable[checks.Problem], raw: Any) -> list[str]:
+    """Return problems as lines; those of a value that several targets have come once, where it stands."""
+    found = list(problems)
+    places = {where for where, _ in found}
+    lines = [(where, f"{where}: {problem}{like.hint(raw, where)}") for where, problem in found]
+    return [line for where, line in lines if like.origin(raw, where) not in places]
 
 
 def dumps(catalog: Catalog) -> str:
     """Return the text of a family's file: keys sorted, one value a line."""
-    return json.dumps(msgspec.to_builtins(catalog), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    plain = msgspec.to_builtins(catalog)
+    plain["targets"] = like.short(plain["targets"])
+    plain["releases"] = [_known(release) for release in plain["releases"]]
+    return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _known(release: dict[str, Any]) -> dict[str, Any]:
+    """Return a release without the keys of what is not known of it yet."""
+    return {key: value for key, value in release.items() if value or key not in {"artifacts", "released"}}
 
 
 def read_json(path: Path, missing: str = MISSING) -> Any:
@@ -69,13 +92,20 @@ def read_json(path: Path, missing: str = MISSING) -> Any:
         raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
 
 
-def convert(raw: Any, kind: type[T], file: str, *, where: str = "$", guide: Guide = Guide()) -> T:  # noqa: B008 - frozen
-    """Return a JSON value as a `kind`; an error names the file, the path below `where`, the value and the remedy."""
+def convert(  # noqa: PLR0913 - where and how errors are told
+    raw: Any, kind: type[T], file: str, *, where: str = "$", guide: Guide = Guide(),  # noqa: B008 - frozen
+    hint: Callable[[str], str] = lambda _: "",
+) -> T:  # fmt: skip
+    """Return a JSON value as a `kind`; an error names the file, the path below `where`, the value and the remedy.
+
+    `hint` returns what to add to an error at a path.
+    """
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         place, value, reason = _locate(raw, kind, where, str(error))
-        raise CatalogError(f"{file}: {place}: {reason}, found {short(value)}; {guide.remedy(reason)}") from None
+        remedy = f"{guide.remedy(reason)}{hint(place)}"
+        raise CatalogError(f"{file}: {place}: {reason}, found {short(value)}; {remedy}") from None
 
 
 def _json(read: Callable[[], str], file: str) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from kiln.errors import CatalogError
 from kiln.model import Catalog, Compression, Release, Training
 
 # Every platform of the official images, as Docker writes it.
@@ -53,20 +52,22 @@ FORMS = {
 }
 
 
-def check(catalog: Catalog, file: str) -> None:
-    """Raise CatalogError for the first value that is malformed or refers to nothing."""
-    for where, problem in _problems(catalog):
-        raise CatalogError(f"{file}: {where}: {problem}")
+Problem = tuple[str, str]
+"""A JSON path, and what was found there with what to do."""
 
 
-def _problems(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Yield (JSON path, problem and remedy); the checks of form come first."""
+def malformed(catalog: Catalog) -> Iterator[Problem]:
+    """Yield every value without the form that it must have."""
     yield from _unsafe(msgspec.to_builtins(catalog), "$")
     yield from _malformed(catalog)
-    yield from _dangling(catalog)
-    yield from _mixed_up(catalog)
+
+
+def dangling(catalog: Catalog) -> Iterator[Problem]:
+    """Yield every value that refers to nothing, of a family whose values have their form."""
     if not catalog.releases:
         yield "$.releases", "found no release, so the matrix is empty; add one"
+    yield from _dangling(catalog)
+    yield from _mixed_up(catalog)
 
 
 def _unsafe(value: object, where: str) -> Iterator[tuple[str, str]]:
@@ -145,7 +146,7 @@ def _malformed_release(where: str, release: Release) -> Iterator[tuple[str, str]
             yield f"{where}.version", f"found {short(release.version)}; write it like 3.13.5 or 3.15.0rc2"
     except InvalidVersion:
         yield f"{where}.version", f"found {short(release.version)}, not a PEP 440 version; write one such as 3.13.5"
-    if not _is_day(release.released):
+    if release.released and not _is_day(release.released):
         yield f"{where}.released", f"found {short(release.released)}; write the day of the release as YYYY-MM-DD"
     for index, artifact in enumerate(release.artifacts):
         yield from form(f"{where}.artifacts[{index}].file", "file", artifact.file)

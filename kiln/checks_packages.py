@@ -1,35 +1,55 @@
 """What types cannot say of a family's packages."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from kiln.checks import PLATFORMS, form, short, twice
-from kiln.errors import CatalogError
-from kiln.model import Catalog, Package
+from kiln.checks import PLATFORMS, Problem, form, short, twice
+from kiln.model import Catalog, Package, Release
 
 PYTHON = r"[0-9]+\.[0-9]+(\.[0-9]+((a|b|rc)[0-9]+)?|-rc)?"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 MODULE = rf"{VARIABLE}(\.{VARIABLE})*"
 
 
-def check(catalog: Catalog, file: str) -> None:
-    """Raise CatalogError for the first value of `packages` that is malformed or refers to nothing."""
+def malformed(catalog: Catalog) -> Iterator[Problem]:
+    """Yield every value of `packages` without the form that it must have."""
     for name, package in (catalog.packages or {}).items():
-        for where, problem in _problems(name, package, catalog):
-            raise CatalogError(f"{file}: $.packages[{name!r}]{where}: {problem}")
+        for where, problem in _malformed(name, package, catalog):
+            yield f"$.packages[{name!r}]{where}", problem
 
 
-def _problems(name: str, package: Package, catalog: Catalog) -> Iterator[tuple[str, str]]:
+def dangling(catalog: Catalog) -> Iterator[Problem]:
+    """Yield every value of `packages` that refers to nothing."""
+    known = pythons(catalog.releases)
+    for name, package in (catalog.packages or {}).items():
+        for where, problem in (*_references(package, catalog), *_pythons(package, known)):
+            yield f"$.packages[{name!r}]{where}", problem
+
+
+def pythons(releases: Iterable[Release]) -> set[str]:
+    """Return what packages may call releases: by version, and by series (`3.13`, or `3.15-rc` before its first)."""
+    plain = [release for release in releases if "default" in release.flavours]
+    series = {f"{one.series}-rc" if one.parsed.is_prerelease else one.series for one in plain}
+    return {release.version for release in plain} | series
+
+
+def _pythons(package: Package, known: set[str]) -> Iterator[tuple[str, str]]:
+    for index, python in enumerate(package.pythons):
+        if python not in known:
+            yield f".pythons[{index}]", f"found {short(python)}, which no release has; remove it, or name one that is"
+
+
+def _malformed(name: str, package: Package, catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield from form("", "name", name)
     if name == catalog.repository.rpartition("/")[2]:
         yield "", f"found the name of the Python images' own repository {catalog.repository}; give it another"
     for field in ("requirements", "versions", "pythons", "targets", "variants", "command"):
-        if not getattr(package, field):
-            yield f".{field}", "found an empty list; name at least one or remove the package"
+        if not getattr(package, field) and not (field == "versions" and package.keep):
+            yield f".{field}", _empty(field, name)
         yield from twice(f".{field}", getattr(package, field) if field != "command" else [])
     for index, text in enumerate(package.requirements):
         yield from _requirement(f".requirements[{index}]", text)
@@ -37,8 +57,18 @@ def _problems(name: str, package: Package, catalog: Catalog) -> Iterator[tuple[s
         yield from _version(f".versions[{index}]", text)
     for index, text in enumerate(package.yanked or []):
         yield from _version(f".yanked[{index}]", text)
-    yield from _references(package, catalog)
+    for index, python in enumerate(package.pythons):
+        if not re.fullmatch(PYTHON, python):
+            problem = f"found {short(python)}; write a series such as 3.13 or a version such as 3.13.5"
+            yield f".pythons[{index}]", problem
     yield from _words(package)
+
+
+def _empty(field: str, name: str) -> str:
+    """Return the problem of an empty list, with what fills it."""
+    if field == "versions":
+        return f"found an empty list; name at least one, or set `keep` and run `invoke update {name} --write`"
+    return "found an empty list; name at least one or remove the package"
 
 
 def _requirement(where: str, text: str) -> Iterator[tuple[str, str]]:
@@ -73,12 +103,6 @@ def _references(package: Package, catalog: Catalog) -> Iterator[tuple[str, str]]
     for index, name in enumerate(package.targets):
         if name in catalog.targets and catalog.targets[name].distribution == "windows":
             yield f".targets[{index}]", f"found {short(name)}, but nothing is installed into Windows images; remove it"
-    for index, python in enumerate(package.pythons):
-        if not re.fullmatch(PYTHON, python):
-            yield (
-                f".pythons[{index}]",
-                f"found {short(python)}; write a series such as 3.13 or a version such as 3.13.5",
-            )
 
 
 def _words(package: Package) -> Iterator[tuple[str, str]]:

@@ -4,24 +4,20 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kiln.checks import PLATFORMS, form, short, twice
-from kiln.errors import CatalogError
+from kiln.checks import PLATFORMS, Problem, form, short, twice
 from kiln.model import DISTROLESS, Catalog, Target
 
 
-def check(catalog: Catalog, file: str) -> None:
-    """Raise CatalogError for the first value of a target that is malformed or refers to nothing."""
-    for where, problem in _problems(catalog):
-        raise CatalogError(f"{file}: {where}: {problem}")
+def malformed(catalog: Catalog) -> Iterator[Problem]:
+    """Yield every value of a target without the form that it must have."""
+    for name, target in catalog.targets.items():
+        yield from _malformed_target(f"$.targets[{name!r}]", target)
 
 
-def _problems(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Yield (JSON path, problem and remedy); the checks of form come first."""
-    places = {f"$.targets[{name!r}]": target for name, target in catalog.targets.items()}
-    for where, target in places.items():
-        yield from _malformed_target(where, target)
-    for where, target in places.items():
-        yield from _dangling_target(where, target, list(catalog.variants))
+def dangling(catalog: Catalog) -> Iterator[Problem]:
+    """Yield every value of a target that refers to nothing."""
+    for name, target in catalog.targets.items():
+        yield from _dangling_target(f"$.targets[{name!r}]", target, list(catalog.variants))
 
 
 def _malformed_target(where: str, target: Target) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import difflib
 
-from kiln import paths, render, schema
+from kiln import console, paths, render, schema
 from kiln.matrix import Matrix
 
 SCHEMA = "versions.schema.json"
@@ -18,7 +18,12 @@ def changes(matrix: Matrix) -> dict[str, str | None]:
 
 
 def write(matrix: Matrix) -> str:
-    """Bring the generated files up to date and return a line for each that changed."""
+    """Bring the generated files up to date and return a line for each that changed.
+
+    Releases of which too little is known get no Dockerfile, and a line each on standard error.
+    """
+    for reason in render.lacks(matrix):
+        console.say(f"not rendered: {reason}")
     changed = [f"{FOLDER}/{name}" for name in render.write(matrix, matrix.folder / FOLDER)]
     if _schema(matrix) != schema.text():
         paths.write_whole(matrix.folder / SCHEMA, schema.text())

@@ -122,6 +122,9 @@ def _packages(images: Sequence[Image], catalog: Catalog, file: Path) -> tuple[Im
     for name, package in (catalog.packages or {}).items():
         pythons = _pythons(images, package, f"{file}: $.packages[{name!r}]")
         versions = sorted(package.versions, key=Version, reverse=True)
+        if not versions:
+            # `invoke update` fills them in.
+            continue
         newest = next((one for one in versions if not Version(one).is_prerelease), versions[0])
         # The last one that is set stands: the first Python of each target and variant.
         first = {(base.target_name, base.variant): base.python for base in reversed(pythons)}
@@ -155,7 +158,7 @@ def _pythons(images: Iterable[Image], package: Package, where: str) -> list[Imag
     for index, python in enumerate(package.pythons):
         named = [image for image in plain if python in image.tags.aliases[:2]]
         if not named:
-            raise CatalogError(f"{where}.pythons[{index}]: found {python!r}, which no release has; name one that is")
+            raise CatalogError(f"{where}.pythons[{index}]: found {python!r}, which no image has; name one that is")
         for target in package.targets:
             chosen = [one for one in named if one.target_name == target and one.variant in package.variants]
             found.update((image.id, image) for image in chosen)

@@ -34,17 +34,17 @@ class Release(Entry, frozen=True, dict=True):
 
     version: str
     """A PEP 440 version: `3.13.5`, `3.15.0rc2`."""
-    released: str
-    """The day of the release, `YYYY-MM-DD`; midnight UTC of it is `SOURCE_DATE_EPOCH`."""
-    artifacts: list[Artifact]
-    """In order of preference; the first is what a standalone Dockerfile downloads.
-
-    With none, the release is listed and tagged, and cannot be built.
-    """
-    flavours: list[Flavour]
-    """How the interpreter is built: `default`, or `freethreaded` (3.13 and later)."""
     targets: list[str]
     """Keys of `targets`; the first that is neither Alpine nor Windows is the release's default target."""
+    released: str = ""
+    """The day of the release, `YYYY-MM-DD`; midnight UTC of it is `SOURCE_DATE_EPOCH`. `invoke update` fills it in."""
+    artifacts: list[Artifact] = []
+    """In order of preference; the first is what a standalone Dockerfile downloads. `invoke update` fills it in.
+
+    With none, or without a day, the release is listed and tagged, and cannot be built.
+    """
+    flavours: list[Flavour] = field(default_factory=lambda: list[Flavour](["default"]))
+    """How the interpreter is built: `default`, or `freethreaded` (3.13 and later)."""
     pins: dict[str, str] | UnsetType = UNSET
     """Versions of Python packages to install in place of what `ensurepip` brings: `{"setuptools": "79.0.1"}`."""
     windows: Artifact | UnsetType = UNSET
@@ -132,6 +132,8 @@ class Target(Entry, frozen=True):
     """The distribution's packages, by what they are needed for."""
     training: TargetTraining | UnsetType = UNSET
     """What is different here about the training of profile-guided optimisation."""
+    like: str | UnsetType = UNSET
+    """Another target, of which this one has all that it does not name itself; null takes a key away (RFC 7396)."""
     prerelease: bool | UnsetType = UNSET
     """True while the distribution has not released it; the README warns of it."""
 

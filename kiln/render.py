@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from msgspec.structs import asdict
 
 from kiln import packages, paths, stages
@@ -57,10 +57,24 @@ def profile_guided(catalog: Catalog, *, cross: bool) -> bool:
 
 
 def files(matrix: Matrix) -> dict[str, str]:
-    """Return every Dockerfile of a family by its path below `dockerfiles/`."""
+    """Return the Dockerfiles of a family by path below `dockerfiles/`; images that nothing is pinned for have none."""
     # All versions of a package share one Dockerfile.
-    images = {f"{image.folder}/Dockerfile": image for image in matrix.everything}
+    images = {f"{image.folder}/Dockerfile": image for image in matrix.everything if not _lack(image, matrix.catalog)}
     return {name: dockerfile(image, matrix.catalog) for name, image in images.items()}
+
+
+def _lack(image: Image, catalog: Catalog) -> str:
+    """Return why an image has no Dockerfile: that of a package has a Python of its own by default."""
+    if not image.installed:
+        return stages.lack(image)
+    version = image.installed.defaults[0]
+    release = next(one for one in catalog.releases if one.version == version)
+    return stages.lack(structs.replace(image, release=release))
+
+
+def lacks(matrix: Matrix) -> list[str]:
+    """Return why some images have no Dockerfile and what to do, a line for each release or image."""
+    return list(dict.fromkeys(reason for image in matrix.images if (reason := stages.lack(image))))
 
 
 def changes(matrix: Matrix, folder: Path) -> dict[str, str | None]:

@@ -21,6 +21,8 @@ _KEYS = {"Catalog.labels": "label", "Catalog.targets": "name", "Catalog.variants
 _LISTED = ("BaseImage.platforms", "Target.platforms", "Package.platforms")
 _LISTS = tuple(f"Package.{name}" for name in ("requirements", "versions", "pythons", "targets", "variants"))
 _FILLED = ("Catalog.releases", "Training.tests", "Release.flavours", "Release.targets", "Package.command", *_LISTS)
+_PARTS = ("BaseImage", "Packages", "TargetVariant", "TargetTraining")
+"""The objects in a target."""
 _DISTINCT = (*_LISTED, "Training.tests", "Release.flavours", "Release.targets", *_LISTS)
 
 
@@ -34,8 +36,27 @@ def text() -> str:
     schema["$defs"]["Release"]["properties"]["version"]["pattern"] = _whole(checks.VERSION)
     schema["$defs"]["Release"]["properties"]["released"]["format"] = "date"
     schema["$defs"]["TargetVariant"]["properties"]["max_mb"]["exclusiveMinimum"] = 0
+    _add_like(schema["$defs"])
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps({"$schema": dialect, **schema}, indent=2, sort_keys=True) + "\n"
+
+
+def _add_like(known: dict[str, Any]) -> None:
+    """Let a target that is `like` another one name only what differs, in its objects too, and take keys away."""
+    for name in ("Target", *_PARTS):
+        properties = {key: _optional(value) for key, value in known[name]["properties"].items()}
+        known[f"{name}Like"] = {**known[name], "title": f"{name}Like", "properties": properties, "required": []}
+    known["TargetLike"] |= {"required": ["like"]}
+    either = {"if": {"required": ["like"]}, "then": {"$ref": "#/$defs/TargetLike"}, "else": {"$ref": "#/$defs/Target"}}
+    known["Catalog"]["properties"]["targets"]["additionalProperties"] = either
+
+
+def _optional(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a key's schema with null, and with parts of the objects in it."""
+    text = json.dumps({key: part for key, part in value.items() if key != "description"})
+    for name in _PARTS:
+        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/{name}Like"')
+    return {"anyOf": [json.loads(text), {"type": "null"}], "description": value["description"]}
 
 
 def _refine(name: str, value: dict[str, Any], words: Mapping[str, str]) -> None:

@@ -161,14 +161,19 @@ def made_from(image: Image) -> Release:
 
 def lack(image: Image) -> str:
     """Return why an image can be listed but not built, and what to do; nothing where all is pinned."""
-    where = f"versions.json: release {image.release.version}"
-    if image.target.distribution != "windows":
-        remedy = "no source is pinned; add file and sha256 of its tarball to `artifacts` to build it"
-        return "" if image.release.artifacts else f"{where}: {remedy}"
+    release, where = image.release, f"versions.json: release {image.release.version}"
+    windows = image.target.distribution == "windows"
+    lacks = [] if release.released else ["its day is not known; add it as `released`, YYYY-MM-DD, to build it"]
+    if not windows and not release.artifacts:
+        lacks.insert(0, "no source is pinned; add file and sha256 of its tarball to `artifacts` to build it")
+    if lacks:
+        return f"{where}: {'; '.join(lacks)}; or run `invoke update python --write`"
+    if not windows:
+        return ""
     if image.flavour != "default":
         return f"{where}: free-threaded Windows images are not made; exclude {image.id} in $.exclusions"
-    remedy = f"no installer is pinned; add file and sha256 of {image.release.installer} as `windows` to build it"
-    return "" if image.release.windows else f"{where}: {remedy}"
+    remedy = f"no installer is pinned; add file and sha256 of {release.installer} as `windows` to build it"
+    return "" if release.windows else f"{where}: {remedy}"
 
 
 def epoch(release: Release) -> int:

@@ -206,6 +206,7 @@ CHANGE = st.tuples(st.sampled_from(sorted(places(f.family()), key=str)), JSON | 
 def test_mutated_files_never_give_a_traceback(changes):
     """Whatever stands anywhere in the file, it works or says what is wrong."""
     value = f.family()
+    value["targets"]["bookworm"] = {"like": "trixie", "release": "bookworm", "variants": {"full": None}}
     for path, item in changes:
         try:
             change(value, path, item)
@@ -214,7 +215,8 @@ def test_mutated_files_never_give_a_traceback(changes):
     try:
         found = matrix.expand(catalog.loads(json.dumps(value), "v.json"))
     except KilnError as error:
-        one_line(str(error))
+        for line in str(error).splitlines():
+            one_line(line)
         return
     tags = [tag for image in found.images for tag in image.tags]
     assert len(tags) == len(set(tags))
