@@ -88,12 +88,12 @@ def fork(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 )  # fmt: skip
 def sources(_: Any, globs: Any, into: str = "", sources: str = "", versions: str = cli.VERSIONS) -> None:
     """Fetch the source tarballs of a selection."""
-    from kiln import parts
+    from kiln import announced, parts
     from kiln import sources as module
 
     family = cli.matrix(versions)
-    releases = parts.releases(family.select(globs or ["*"]))
     origins, folder = family.catalog.sources, cli.folder(sources)
+    releases = parts.releases(announced.without(family, globs, family.select(globs or ["*"]), folder))
     if into:
         found = module.carry(releases, origins, Path(into), folder=folder)
     else:

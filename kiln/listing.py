@@ -14,19 +14,21 @@ _CROSS = "+"
 _TITLES = ("ID", "COMPILE KEY", "PLATFORMS", "SOURCES", "BASE", "TAGS")
 # What a narrow terminal has no room for, the first to go first: the compile key, then the tags.
 _DROP = (1, 5)
+_SOURCES = {"available": "yes", "announced": "announced", "unreachable": "no", "unpinned": "no source is pinned"}
+"""How the table says a state."""
 
 
 def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[dict[str, Any]]:
     """Return a mapping for each image: id, tags, platforms, compile keys, origins of its parts."""
     engine = engines.seen()
-    origins: dict[tuple[str, bool], str | None] = {}
+    origins: dict[tuple[str, bool], sources.Found] = {}
     found: dict[tuple[str, str], str | None] = {}
     nodes = foreign.known(engine)
     listed = []
     for image in images:
         source = image.release.version, image.target.distribution == "windows"
         if source not in origins:
-            origins[source] = sources.available(stages.made_from(image), matrix.catalog.sources, folder=folder)
+            origins[source] = sources.look(stages.made_from(image), matrix.catalog.sources, folder=folder)
         for platform in image.platforms:
             key = image.target_name, platform
             if key not in found:
@@ -47,11 +49,19 @@ def rows(matrix: Matrix, images: Iterable[Image], folder: Path | None) -> list[d
                     for p in image.platforms
                 },
                 "pinned": not stages.lack(image),
-                "sources": origins[source],
+                "sources": origins[source].origin,
+                "state": _state(image, origins[source]),
                 "bases": {p: found[image.target_name, p] for p in image.platforms},
             }
         )
     return listed
+
+
+def _state(image: Image, source: sources.Found) -> str:
+    """Return `unpinned`, `available`, `announced` (no origin serves the sources yet) or `unreachable`."""
+    if stages.lack(image):
+        return "unpinned"
+    return "available" if source.origin else "announced" if source.announced else "unreachable"
 
 
 def _key(image: Image, platform: str, matrix: Matrix, nodes: Sequence[Node]) -> str | None:
@@ -69,7 +79,7 @@ def table(listed: list[dict[str, Any]], width: int | None = None) -> str:
                 row["id"],
                 next(iter(row["compile_keys"].values())) or "-",
                 ",".join(_here(p, row) for p in row["platforms"]),
-                ("yes" if row["sources"] else "no") if row["pinned"] else "no source is pinned",
+                _SOURCES[row["state"]],
                 "yes" if any(row["bases"].values()) else "no",
                 " ".join(tags),
             )

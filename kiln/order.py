@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
+from kiln import announced, foreign, plan, process, publish, workspace
 from kiln import build as building
 from kiln import columns, console, family, foreign, plan, plan_report, process, publish, runtime, workspace
 from kiln import engine as engines
@@ -101,7 +102,10 @@ def _wanted(
         raise SelectionError(f"--jobs {options.jobs}: at least one build must run; give 1 or more")
     native = engine.platform if engine else engines.native_platform()
     if globs:
-        return plan.choose(matrix, globs, platforms, native)
+        wanted = plan.choose(matrix, globs, platforms, native)
+        images = {one.image.id: one.image for one in wanted}
+        ready = {one.id for one in announced.without(matrix, globs, images.values(), options.sources)}
+        return [one for one in wanted if one.image.id in ready]
     if list(platforms) not in ([], [native]):
         raise SelectionError("--platform needs the images it is for; name them, or give --all")
     image, reason = plan.default(matrix, native, options.sources, engine)

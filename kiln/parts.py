@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from kiln import bases, lock, sources, stages
+from kiln import announced, bases, lock, sources, stages
 from kiln import engine as engines
 from kiln.bake import Inputs
 from kiln.bases import Base
@@ -124,7 +124,10 @@ def foresee(  # noqa: PLR0913 - as `gather`
     What is not here yet is named in words. Raises KilnError where it cannot be had.
     """
     release = made_from(image)
-    source = sources.available(release, catalog.sources, folder=folder)
+    found = sources.look(release, catalog.sources, folder=folder)
+    if found.announced:
+        raise SelectionError(f"{image.id}: {image.release.version} is {announced.REASON}; try again later")
+    source = found.origin
     base = bases.available(image.target, platform, engine=engine)
     if not source or not base:
         lacks = "no sources" if not source else f"no base image for {image.target.title} on {platform}"

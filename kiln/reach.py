@@ -55,6 +55,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     wrong: bool = False
     """It served other bytes than the pinned ones."""
 
+    @property
+    def missing(self) -> bool:
+        """Tell whether the origin answered, and has no such file (now)."""
+        return self.reason.startswith(("404 ", "410 ")) or self.reason in {"404", "410"}
+
     def fresh(self, now: float) -> bool:
         """Tell whether the answer may still be relied on at `now`, in seconds since the epoch."""
         return 0 <= now - self.at < (BAD_SECONDS if self.reason else GOOD_SECONDS)

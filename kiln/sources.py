@@ -56,27 +56,46 @@ def fetch(release: Release, origins: Origins, *, folder: Path | None = None) -> 
     raise SourceError(_nowhere(release, folder, reasons))
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """Whether a release's tarball is available."""
+
+    origin: str | None = None
+    """From where; None if from nowhere."""
+    announced: bool = False
+    """Whether an origin that lists it, or should have it, answers that it does not serve it: it may later."""
+
+
 def available(release: Release, origins: Origins, *, folder: Path | None = None) -> str | None:
-    """Return from where a release's tarball can be had now, nothing if from nowhere; downloads nothing.
+    """Return from where a release's tarball is available now, nothing if from nowhere; downloads nothing.
 
     Raises `SourceError` if `folder` does not exist.
     """
+    return look(release, origins, folder=folder).origin
+
+
+def look(release: Release, origins: Origins, *, folder: Path | None = None) -> Found:
+    """Return whether a release's tarball is available now, and if not, whether it is announced; downloads nothing.
+
+    What an origin answered is believed for minutes. Raises `SourceError` if `folder` does not exist.
+    """
     with disk_errors(paths.home()):
         if (found := _stored(release, [])) is not None:
-            return found.origin
+            return Found(origin=found.origin)
         if folder is not None:
             try:
                 local = store.find(release, folder)
             except WrongBytesError:
-                return None
+                return Found()
             if local is not None:
-                return str(local[0])
+                return Found(origin=str(local[0]))
+        announced = False
         for candidate in candidates(release, origins, [], quick=True):
             answer = reach.probe(candidate.url, candidate.size)
             if answer.wrong or not answer.reason:
                 # `fetch` stops at wrong bytes, so what comes after does not count.
-                return None if answer.wrong else candidate.origin
-        return None
+                return Found() if answer.wrong else Found(origin=candidate.origin)
+            announced = announced or answer.missing
+        return Found(announced=announced)
 
 
 def carry(releases: Iterable[Release], origins: Origins, into: Path, *, folder: Path | None = None) -> list[Path]:

@@ -3,6 +3,7 @@
 import pytest
 
 from kiln import listing
+from kiln.sources import Found
 from tests.unit import family as f
 
 
@@ -11,7 +12,7 @@ def listed(tmp_path, monkeypatch):
     """Return the rows of a family whose trixie base is there for amd64."""
     monkeypatch.setattr("kiln.engine.seen", lambda: None)
     monkeypatch.setattr("kiln.foreign.native_platform", lambda: "linux/amd64")
-    monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "python.org")
+    monkeypatch.setattr("kiln.sources.look", lambda *_, **__: Found(origin="python.org"))
     monkeypatch.setattr(
         "kiln.bases.available",
         lambda target, platform, **_: "registry" if (target.release, platform) == ("trixie", "linux/amd64") else None,
@@ -45,7 +46,7 @@ def test_what_is_cross_compiled_is_marked(tmp_path, monkeypatch):
     """Without an engine, the one that would be brought is this machine's; without training, that is said."""
     monkeypatch.setattr("kiln.engine.seen", lambda: None)
     monkeypatch.setattr("kiln.foreign.native_platform", lambda: "linux/amd64")
-    monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "python.org")
+    monkeypatch.setattr("kiln.sources.look", lambda *_, **__: Found(origin="python.org"))
     monkeypatch.setattr("kiln.bases.available", lambda *_, **__: "registry")
     matrix = f.expand(tmp_path, f.family())
     full, _, alpine = listing.rows(matrix, matrix.images, None)

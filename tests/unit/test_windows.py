@@ -8,6 +8,7 @@ import pytest
 from kiln import bake, listing, oci, os_version, parts, paths, plan, publish, registry, render
 from kiln.bake import Build, Inputs
 from kiln.errors import BuildError, SelectionError, SourceError
+from kiln.sources import Found
 from tests.unit import family as f
 
 NEW, OLD = (f"3.13.5-{name}" for name in f.WINDOWS_NAMES)
@@ -42,7 +43,7 @@ def test_windows_is_never_the_choice(tmp_path, monkeypatch):
     data["targets"][f.WINDOWS_NAMES[0]]["variants"] = {"slim": {}}
     data["targets"][f.WINDOWS_NAMES[0]]["default_variant"] = "slim"
     matrix = f.expand(tmp_path, data)
-    monkeypatch.setattr("kiln.sources.available", lambda *_, **__: "store")
+    monkeypatch.setattr("kiln.sources.look", lambda *_, **__: Found(origin="store"))
     monkeypatch.setattr(
         "kiln.bases.available", lambda target, *_, **__: target.distribution == "windows" and "registry"
     )
@@ -76,7 +77,9 @@ def test_a_build_has_the_system_that_unpacks(matrix, tmp_path):
 def test_what_is_only_listed(tmp_path, monkeypatch):
     """A release without sources stands in the list with its tags; asking for its parts says what to add."""
     monkeypatch.setattr("kiln.engine.seen", lambda: None)
-    monkeypatch.setattr("kiln.sources.available", lambda release, *_, **__: "store" if release.artifacts else None)
+    monkeypatch.setattr(
+        "kiln.sources.look", lambda release, *_, **__: Found(origin="store" if release.artifacts else None)
+    )
     monkeypatch.setattr("kiln.bases.available", lambda *_, **__: "registry")
     matrix = f.expand(tmp_path, f.windows(artifacts=[]))
     rows = listing.rows(matrix, matrix.images, None)
