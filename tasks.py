@@ -470,7 +470,46 @@ def update(  # noqa: PLR0913, PLR0917 - each is a flag of the command
         sys.exit(2)
 
 
-namespace = Collection(matrix, generate, fork, sources, build, doctor, readme, stale, library, lock, update)
+_DRY = "show what would change, and write nothing"
+
+
+@command(
+    help={
+        "globs": "versions or series; behind `target` targets, behind `package` packages of the index",
+        "like": "the target (or release) of the family that a new one is like", "dry_run": _DRY,
+        "prerelease": "let a series mean its newest prerelease, too",
+        "announced": "take in a release whose sources no origin serves yet: it is listed alone",
+        "python_org": "a mirror of python.org's API and files; python.org itself if not given", "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def add(  # noqa: PLR0913, PLR0917 - each is a flag of the command
+    _: Any, globs: Any, like: str = "", prerelease: bool = False, announced: bool = False, dry_run: bool = False,
+    python_org: str = "", versions: str = cli.VERSIONS,
+) -> None:  # fmt: skip
+    """Add releases, targets or packages, with all that can be looked up of them; lock, generate, show the change."""
+    from kiln import upkeep
+    from kiln.add_release import Choice
+
+    choice = Choice(like=like, prerelease=prerelease, announced=announced, home=python_org)
+    out(upkeep.adding(Path(versions), globs, choice, dry_run=dry_run))
+
+
+@command(
+    help={
+        "globs": "series or versions; behind `target` targets, behind `package` packages", "dry_run": _DRY,
+        "discard": "drop packages' folders even with changes that are not committed", "versions": _VERSIONS,
+    }
+)  # fmt: skip
+def drop(_: Any, globs: Any, dry_run: bool = False, discard: bool = False, versions: str = cli.VERSIONS) -> None:
+    """Drop releases, targets or packages, with all that refers to them; generate, show the change."""
+    from kiln import upkeep
+
+    out(upkeep.dropping(Path(versions), globs, dry_run=dry_run, discard=discard))
+
+
+namespace = Collection(
+    add, drop, matrix, generate, fork, sources, build, doctor, readme, stale, library, lock, update
+)  # fmt: skip
 namespace.add_collection(Collection("engine", start=engine_start, stop=engine_stop, status=engine_status))
 namespace.add_collection(Collection("import", **{"docker-library": import_docker_library, "infra7": import_infra7}))
 benches = Collection(

@@ -71,6 +71,19 @@ def _cells(catalog: Catalog, release: Release, index: Mapping[str, list[Exclusio
                     )  # fmt: skip
 
 
+def touches(rule: Exclusion, catalog: Catalog) -> bool:
+    """Tell whether an exclusion leaves anything out of what a family would have without exclusions."""
+    return any(
+        _excluded(rule, (flavour, name, variant, platform))
+        for release in catalog.releases
+        if rule.release is UNSET or _glob(release.version, rule.release)
+        for flavour in release.flavours
+        for name in release.targets
+        for variant in catalog.targets[name].variants
+        for platform in catalog.targets[name].platforms
+    )
+
+
 def _excluded(rule: Exclusion, cell: tuple[str, str, str, str]) -> bool:
     globs = (rule.flavour, rule.target, rule.variant, rule.platform)
     return all(glob is UNSET or _glob(value, glob) for value, glob in zip(cell, globs, strict=True))

@@ -121,20 +121,27 @@ def _decode(answer: web.Answer, kind: type[T]) -> T:
 def pin(old: Release, new: Listed, origins: Origins, home: str = HOME) -> Release | None:
     """Return a release to take an older one's place, each digest checked against the file itself.
 
-    None if python.org has not registered the sources yet. Without an installer for Windows, which
-    releases of old series do not have, `windows` is left out.
+    None if python.org has not registered the sources, or nobody serves them, yet. Without an installer
+    for Windows, which releases of old series do not have, `windows` is left out.
     """
     files = _decode(_ask(f"{home}/api/v2/downloads/release_file/?release={new.number}"), list[File])
     by_name = {file.name: file for file in files}
     suffixes = [one.file.removeprefix(f"Python-{old.version}") for one in old.artifacts] or [".tar.xz"]
     names = [f"Python-{new.version}{suffix}" for suffix in suffixes]
     place = _Place(release=new, folders=(*origins.mirrors, f"{home}/ftp/python"))
-    artifacts = [_pinned(by_name[name], place) for name in names if name in by_name]
+    try:
+        artifacts = [_pinned(by_name[name], place) for name in names if name in by_name]
+    except _AnnouncedError:
+        return None
     if not artifacts or artifacts[0].file != names[0]:
         return None
     release = structs.replace(old, version=new.version, released=new.released, artifacts=artifacts)
     installer = by_name.get(release.installer) if old.windows else None
     return structs.replace(release, windows=_pinned(installer, place) if installer else UNSET)
+
+
+class _AnnouncedError(UpdateError):
+    """A file that python.org lists and nobody serves yet."""
 
 
 class _Place(Struct, frozen=True, kw_only=True):
@@ -169,6 +176,8 @@ def _pinned(file: File, place: _Place) -> Artifact:
             "this may be tampering, or a release made again; compare with its announcement"
         ) from None
     except SourceError as error:
+        if sources.look(release, origins).announced:
+            raise _AnnouncedError from None
         reasons = "; ".join(line.strip() for line in str(error).splitlines()[1:-1])
         raise UpdateError(f"{WHAT}: {file.name}: cannot be had to check its digest ({reasons})") from None
     return artifact
@@ -178,13 +187,21 @@ def _hashed(file: File, place: _Place) -> Artifact:
     """Return a file with the digest of what python.org serves, where its API gives none: size and MD5 must agree."""
     url = f"{place.folders[-1]}/{place.release.parsed.base_version}/{file.name}"
     console.say(f"{file.name}: python.org gives no sha256; downloading it for its digest ...")
+    return hashed(file.name, url, md5=file.md5_sum or "", size=file.filesize)
+
+
+def hashed(name: str, url: str, *, md5: str = "", size: int = 0) -> Artifact:
+    """Return a file of unknown digest with that of what a URL serves; MD5 and size must agree where they are known.
+
+    The file is kept in the store. Raises UpdateError if the URL does not serve it.
+    """
     with tempfile.TemporaryDirectory(dir=paths.folder("sources")) as folder:
-        path = Path(folder) / file.name
+        path = Path(folder) / name
         _download(url, path)
-        md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        if md5 != (file.md5_sum or md5) or path.stat().st_size != (file.filesize or path.stat().st_size):
-            raise UpdateError(f"{WHAT}: {file.name}: has other bytes than its API says; nothing was changed, try again")
-        artifact = Artifact(file=file.name, sha256=store.read_digest(path))
+        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        if found != (md5 or found) or path.stat().st_size != (size or path.stat().st_size):
+            raise UpdateError(f"{WHAT}: {name}: has other bytes than its API says; nothing was changed, try again")
+        artifact = Artifact(file=name, sha256=store.read_digest(path))
         store.adopt(path, artifact)
     store.write_origin(artifact, reach.shown(url))
     return artifact
@@ -201,4 +218,6 @@ def _download(url: str, path: Path) -> None:
                 if size > store.LARGEST:
                     raise Unavailable(f"is larger than {store.LARGEST // 10**6} MB")  # noqa: TRY301 - one line
     except Unavailable as error:
+        if error.reason.startswith("404"):
+            raise _AnnouncedError(f"{reach.shown(url)}: {error.reason}") from None
         raise UpdateError(f"{WHAT}: {reach.shown(url)}: {error.reason}; nothing was changed, try again later") from None

@@ -76,14 +76,14 @@ def update(document: str, made: Pages, name: str) -> str:
     return toc.update(document, name)
 
 
-def write(matrix: Matrix) -> str:
+def write(matrix: Matrix, *, merge_local: bool = True) -> str:
     """Bring everything up to date and return a line for each file that changed.
 
-    Stored results of this machine go into `results.json`.
+    Stored results of this machine go into `results.json`, unless `merge_local` is false.
     """
     with paths.lock("readme", waiting="another Kiln writes README.md; waiting for it"):
         # All texts are made before one is written: a document that cannot be updated changes nothing.
-        found = texts(matrix, merge_local=True)
+        found = texts(matrix, merge_local=merge_local)
         changed = [name for name, (before, after) in found.items() if before != after]
         for name in changed:
             paths.write_whole(matrix.folder / name, found[name][1])

@@ -67,12 +67,11 @@ def replace(catalog: Catalog, old: Release, new: Release | None, version: str) -
     """Return the family with a release in another's place.
 
     A release that a package names in full stays beside its successor. `new` is None where python.org
-    has listed `version`, but not its files.
+    has listed `version`, but its files are not available.
     """
     if new is None:
-        return Plan(
-            catalog=catalog, remarks=(f"python: {version} is listed without its sources yet; it is left for next time",)
-        )
+        remark = f"python: {version} is announced, and its sources are not available yet; it is left for next time"
+        return Plan(catalog=catalog, remarks=(remark,))
     remarks: tuple[str, ...] = ()
     if old.windows and not new.windows:
         linux = [name for name in new.targets if catalog.targets[name].distribution != "windows"]

@@ -192,7 +192,7 @@ def test_a_release_without_sources_is_left_for_next_time(tmp_path):
     catalog = load(tmp_path)
     versions, plan = replaced(catalog, None)
     assert (versions, list(plan.remarks)) == (
-        ["3.13.5"], ["python: 3.13.6 is listed without its sources yet; it is left for next time"],
+        ["3.13.5"], ["python: 3.13.6 is announced, and its sources are not available yet; it is left for next time"],
     )  # fmt: skip
 
 

@@ -1,0 +1,77 @@
+"""`invoke add` and `invoke drop` from end to end: look up, show what changes, write all of it or nothing."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from kiln import add_release, console, drop, family, named, process, proposal
+from kiln import catalog as catalogs
+from kiln.add_release import Choice
+from kiln.errors import CommandError, UpdateError
+from kiln.matrix import FOLDER, Matrix
+from kiln.named import Named
+from kiln.update_plan import Plan
+
+
+def adding(file: Path, words: Sequence[str], choice: Choice, *, dry_run: bool) -> str:
+    """Add what words name to a family; return what a person is told."""
+    wanted = named.parse(words, "add")
+    matrix, file = _load(file)
+    plan = Plan(catalog=matrix.catalog)
+    if wanted.releases:
+        plan = add_release.plan(plan.catalog, wanted.releases, choice)
+    _say(plan)
+    made = proposal.make(file, catalogs.dumps(plan.catalog))
+    return proposal.conclude(made, dry_run=dry_run, after=_next(wanted))
+
+
+def _next(wanted: Named) -> str:
+    """Return the commands that build and test what was added."""
+    globs = [f"{word}*" for word in wanted.releases] + [f"*-{name}" for name in wanted.targets]
+    globs += [f"{name}:*" for name in wanted.packages]
+    words = " ".join(f"'{glob}'" for glob in globs)
+    return f"./run invoke build {words} && ./run nox -s test-images -- {words}"
+
+
+def dropping(file: Path, words: Sequence[str], *, dry_run: bool, discard: bool) -> str:
+    """Drop what words name from a family, with all that refers to it; return what a person is told."""
+    wanted = named.parse(words, "drop")
+    matrix, file = _load(file)
+    plan = drop.plan(matrix.catalog, wanted)
+    folders = [matrix.folder / FOLDER / name for name in wanted.packages]
+    if not discard:
+        for folder in folders:
+            _committed(folder)
+    _say(plan)
+    names = [folder.name for folder in folders]
+    made = proposal.make(file, catalogs.dumps(plan.catalog), lambda copy: _remove(copy, names))
+    return proposal.conclude(made, dry_run=dry_run, after="look at `git diff`, and commit")
+
+
+def _load(file: Path) -> tuple[Matrix, Path]:
+    file = family.locate(file)
+    return family.load(file), file
+
+
+def _say(plan: Plan) -> None:
+    for remark in plan.remarks:
+        console.say(remark)
+
+
+def _remove(copy: Path, names: Sequence[str]) -> None:
+    for name in names:
+        shutil.rmtree(copy / FOLDER / name, ignore_errors=True)
+
+
+def _committed(folder: Path) -> None:
+    """Raise UpdateError for a folder with something in it that git could not bring back."""
+    if not folder.is_dir():
+        return
+    remedy = "commit it first, or drop it with --discard"
+    options = ["--porcelain", "--ignored", "--untracked-files=all"]
+    try:
+        status = process.run(["git", "-C", folder.parent, "status", *options, "--", folder.name])
+    except CommandError:
+        raise UpdateError(f"{folder}: no git keeps it, and it would be lost; {remedy}") from None
+    if changed := [line for line in status.splitlines() if "__pycache__" not in line]:
+        raise UpdateError(f"{folder}: has changes that would be lost ({changed[0].strip()}); {remedy}")
