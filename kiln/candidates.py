@@ -33,8 +33,8 @@ def newest(target: Target, platform: str, contents: Contents, names: Iterable[st
     architecture = emulation.ARCHITECTURES.get(platform)
     if contents.system != "dpkg" or architecture is None:
         raise AptError(f"{target.title} on {platform}: Kiln cannot read the packages of such images")
-    view = _hosts(target.release, architecture) if target.distribution == "debian" else ""
-    return _ask(view or _images(contents.files, architecture), names)
+    hosts = view(target.release, architecture) if target.distribution == "debian" else ""
+    return _ask(hosts or _images(contents.files, architecture), names)
 
 
 def later(system: str, new: str, old: str) -> bool:
@@ -112,16 +112,16 @@ def _settings(architecture: str) -> list[str]:
 _archives = functools.cache(bootstrap.archives)
 
 
-def _hosts(suite: str, architecture: str) -> str:
+def view(suite: str, architecture: str) -> str:
     """Return the view of a Debian suite in the archive that this host has; empty where it has none."""
     try:
         keyring = apt.mirrors().keyring
     except AptError:
         return ""
     entries = "\n".join(aptview.entry("deb", uri, [name], keyring) for uri, name in _archives(suite))
-    view = f"now-{suite}-{architecture}"
-    aptview.refresh(view, entries, settings=_settings(architecture), current=True)
-    return view
+    name = f"now-{suite}-{architecture}"
+    aptview.refresh(name, entries, settings=_settings(architecture), current=True)
+    return name
 
 
 def _images(files: Mapping[str, bytes], architecture: str) -> str:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiln import add_release, console, drop, family, named, process, proposal
+from kiln import add_release, add_target, console, drop, family, named, process, proposal
 from kiln import catalog as catalogs
 from kiln.add_release import Choice
 from kiln.errors import CommandError, UpdateError
@@ -20,6 +20,9 @@ def adding(file: Path, words: Sequence[str], choice: Choice, *, dry_run: bool) -
     plan = Plan(catalog=matrix.catalog)
     if wanted.releases:
         plan = add_release.plan(plan.catalog, wanted.releases, choice)
+    for name in wanted.targets:
+        step = add_target.plan(plan.catalog, name, choice.like)
+        plan = Plan(catalog=step.catalog, remarks=(*plan.remarks, *step.remarks))
     _say(plan)
     made = proposal.make(file, catalogs.dumps(plan.catalog))
     return proposal.conclude(made, dry_run=dry_run, after=_next(wanted))
