@@ -53,7 +53,8 @@ class Proposal(Struct, frozen=True, kw_only=True):
     def _diff(self, name: str) -> str:
         before, after = (files.get(name, b"").decode("utf-8", errors="replace") for files in (self.before, self.after))
         source, target = (name if name in files else "/dev/null" for files in (self.before, self.after))
-        return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), source, target))
+        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), source, target, lineterm="")
+        return "\n".join(lines)
 
     def write(self) -> None:
         """Make the change; what cannot be written to its end is taken back.

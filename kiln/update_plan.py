@@ -135,10 +135,10 @@ def _sorted(versions: Iterable[str]) -> list[str]:
 
 def _unfit(one: Offered, package: Package, catalog: Catalog) -> list[str]:
     """Return the Pythons that a package names and a version is not for."""
-    return [python for python in package.pythons if not one.runs_on(_release(python, catalog.releases))]
+    return [python for python in package.pythons if not one.runs_on(release_of(python, catalog.releases))]
 
 
-def _release(python: str, releases: Iterable[Release]) -> str:
+def release_of(python: str, releases: Iterable[Release]) -> str:
     """Return the version that a package's `3.13`, `3.15-rc` or `3.13.5` means."""
     newest = _newest(releases).get(python.removesuffix("-rc"))
     return newest.version if newest else python

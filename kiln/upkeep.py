@@ -1,10 +1,10 @@
 """`invoke add` and `invoke drop` from end to end: look up, show what changes, write all of it or nothing."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kiln import add_release, add_target, console, drop, family, named, process, proposal
+from kiln import add_package, add_release, add_target, console, drop, family, named, paths, process, proposal
 from kiln import catalog as catalogs
 from kiln.add_release import Choice
 from kiln.errors import CommandError, UpdateError
@@ -23,15 +23,20 @@ def adding(file: Path, words: Sequence[str], choice: Choice, *, dry_run: bool) -
     for name in wanted.targets:
         step = add_target.plan(plan.catalog, name, choice.like)
         plan = Plan(catalog=step.catalog, remarks=(*plan.remarks, *step.remarks))
+    files: dict[str, str] = {}
+    for word in wanted.packages:
+        made = add_package.make(plan.catalog, word, matrix.folder / FOLDER)
+        plan = Plan(catalog=made.plan.catalog, remarks=(*plan.remarks, *made.plan.remarks))
+        files |= made.files
     _say(plan)
-    made = proposal.make(file, catalogs.dumps(plan.catalog))
-    return proposal.conclude(made, dry_run=dry_run, after=_next(wanted))
+    change = proposal.make(file, catalogs.dumps(plan.catalog), lambda copy: _put(copy, files))
+    return proposal.conclude(change, dry_run=dry_run, after=_next(wanted))
 
 
 def _next(wanted: Named) -> str:
     """Return the commands that build and test what was added."""
     globs = [f"{word}*" for word in wanted.releases] + [f"*-{name}" for name in wanted.targets]
-    globs += [f"{name}:*" for name in wanted.packages]
+    globs += [f"{word.partition('[')[0]}:*" for word in wanted.packages]
     words = " ".join(f"'{glob}'" for glob in globs)
     return f"./run invoke build {words} && ./run nox -s test-images -- {words}"
 
@@ -59,6 +64,11 @@ def _load(file: Path) -> tuple[Matrix, Path]:
 def _say(plan: Plan) -> None:
     for remark in plan.remarks:
         console.say(remark)
+
+
+def _put(copy: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        paths.write_whole(copy / name, text, mode=0o755 if name.endswith("/start") else 0o644)
 
 
 def _remove(copy: Path, names: Sequence[str]) -> None:
