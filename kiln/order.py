@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from kiln import announced, foreign, plan, process, publish, workspace
+from kiln import announced, columns, console, family, foreign, plan, plan_report, process, publish, runtime, workspace
 from kiln import build as building
-from kiln import columns, console, family, foreign, plan, plan_report, process, publish, runtime, workspace
 from kiln import engine as engines
 from kiln.build import Outcome
 from kiln.console import say, seconds

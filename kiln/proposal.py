@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from kiln import console, family, generated, lock, paths, readme
 from kiln.errors import LockError, UpdateError
-from kiln.matrix import FOLDER, Matrix
+from kiln.image import PACKAGES as FOLDER
+from kiln.matrix import Matrix
 
 OWNED = ("versions.schema.json", "results.json", "docs", "dockerfiles", FOLDER, "templates", "benchmarks")
 """What of a family's folder commands read and write, beside its file and its Markdown."""

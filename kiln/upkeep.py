@@ -8,7 +8,8 @@ from kiln import add_package, add_release, add_target, console, drop, family, na
 from kiln import catalog as catalogs
 from kiln.add_release import Choice
 from kiln.errors import CommandError, UpdateError
-from kiln.matrix import FOLDER, Matrix
+from kiln.image import PACKAGES as FOLDER
+from kiln.matrix import Matrix
 from kiln.named import Named
 from kiln.update_plan import Plan
 
