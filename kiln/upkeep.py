@@ -31,15 +31,16 @@ def adding(file: Path, words: Sequence[str], choice: Choice, *, dry_run: bool) -
         files |= made.files
     _say(plan)
     change = proposal.make(file, catalogs.dumps(plan.catalog), lambda copy: _put(copy, files))
-    return proposal.conclude(change, dry_run=dry_run, after=_next(wanted))
+    return proposal.conclude(change, dry_run=dry_run, after=_next(wanted, file))
 
 
-def _next(wanted: Named) -> str:
+def _next(wanted: Named, file: Path) -> str:
     """Return the commands that build and test what was added."""
     globs = [f"{word}*" for word in wanted.releases] + [f"*-{name}" for name in wanted.targets]
     globs += [f"{word.partition('[')[0]}:*" for word in wanted.packages]
     words = " ".join(f"'{glob}'" for glob in globs)
-    return f"./run invoke build {words} && ./run nox -s test-images -- {words}"
+    about = family.option(file.absolute())
+    return f"./run invoke build {words}{about} && ./run nox -s test-images -- {words}{about}"
 
 
 def dropping(file: Path, words: Sequence[str], *, dry_run: bool, discard: bool) -> str:
