@@ -40,6 +40,10 @@ class Family:
         """Return the repository with its registry."""
         return "/".join(part for part in (self.data["registry"], self.data["repository"]) if part)
 
+    def repository_of(self, package):
+        """Return the repository of a package's images with its registry."""
+        return f"{self.repository.rpartition('/')[0]}/{package}"
+
     def add_missing_release(self):
         """Add a release whose sources nobody has."""
         artifact = {"file": f"Python-{GONE}.tar.xz", "sha256": "0" * 64}
@@ -53,14 +57,16 @@ class Family:
     def command(self, *words):
         """Return the command line of `invoke build --quick` for this family."""
         self.write()
-        return [sys.executable, "-m", "invoke", "build", "--quick", "--versions", str(self.file), *words]
+        return _invoke("build", "--quick", "--versions", str(self.file), *words)
 
     def build(self, *words, env=None, prefix=()):
         """Run `invoke build` to its end."""
-        return subprocess.run(
-            [*prefix, *self.command(*words)], cwd=paths.ROOT, env=environment(env), capture_output=True, text=True,
-            check=False, timeout=1200,
-        )  # fmt: skip
+        return _run([*prefix, *self.command(*words)], env)
+
+    def invoke(self, name, *words):
+        """Run another command on this family to its end."""
+        self.write()
+        return _run(_invoke(name, "--versions", str(self.file), *words))
 
     def start(self, *words, env=None):
         """Start `invoke build` as a terminal does, in a process group of its own."""
@@ -81,11 +87,12 @@ class Family:
 
     def forget(self, engine):
         """Remove this family's images and records."""
-        for record in records.every(self.repository):
-            docker(engine, "rmi", "--force", record.reference, check=False)
-            records._record(record.repository, record.id, record.platform).unlink(missing_ok=True)  # noqa: SLF001 - Kiln itself never forgets
-        folder = records._records(self.repository)  # noqa: SLF001 - Kiln itself never forgets
-        folder.rmdir()
+        packages = [self.repository_of(name) for name in self.data.get("packages", {})]
+        for repository in (self.repository, *packages):
+            for record in records.every(repository):
+                docker(engine, "rmi", "--force", record.reference, check=False)
+                records._record(repository, record.id, record.platform).unlink(missing_ok=True)  # noqa: SLF001 - Kiln itself never forgets
+            records._records(repository).rmdir()  # noqa: SLF001 - Kiln itself never forgets
 
 
 @cache
@@ -97,10 +104,19 @@ def debian():
 def recorded(engine, glob):
     """Return the record of an image of the tests' family, which is built now unless it is up to date."""
     (image,) = debian().select([glob])
-    command = [sys.executable, "-m", "invoke", "build", "--quick", "--versions", str(FAMILY), image.id]
-    done = subprocess.run(command, cwd=paths.ROOT, env=environment(), capture_output=True, text=True, check=False)
+    done = _run(_invoke("build", "--quick", "--versions", str(FAMILY), image.id))
     assert done.returncode == 0, done.stdout + done.stderr
     return records.find(debian().repository_of(image), image.id, engine.platform)
+
+
+def _invoke(*words):
+    return [sys.executable, "-m", "invoke", *words]
+
+
+def _run(command, env=None):
+    return subprocess.run(
+        command, cwd=paths.ROOT, env=environment(env), capture_output=True, text=True, check=False, timeout=1200
+    )
 
 
 def environment(changes=None):

@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 
 import pytest
 
-from kiln import oci, paths
-from tests.engine.command import PYTHON, SERIES, SLIM, Family, docker, environment, summary
+from kiln import oci
+from tests.engine.command import PYTHON, SERIES, SLIM, Family, docker, summary
 
 # No wheel of it is on the index, and its extension links to a library that slim images do not have.
 VERSION = "2.9.10"
@@ -26,51 +24,26 @@ PACKAGE = {
 ID = f"psycopg2:py{SLIM}-{VERSION}"
 
 
-class Checkout:
-    """A copy of the checkout with a family of its own, to whose packages a test adds."""
-
-    def __init__(self, folder, package):
-        self.folder = folder / "checkout"
-        names = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=paths.ROOT,
-            capture_output=True, text=True, check=True,
-        ).stdout.split("\0")  # fmt: skip
-        for name in names:
-            if name and (paths.ROOT / name).is_file():
-                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(paths.ROOT / name, self.folder / name)
-        self.family = Family(folder, packages={"psycopg2": package})
-        self.family.trixie["packages"]["full"] = ["gcc", "libc6-dev", "libpq-dev"]
-        self.file = self.folder / "versions.json"
-
-    def invoke(self, *words):
-        """Run a command of the copy on its family."""
-        self.file.write_text(json.dumps(self.family.data), "utf-8")
-        return subprocess.run(
-            [sys.executable, "-m", "invoke", words[0], "--versions", str(self.file), *words[1:]], cwd=self.folder,
-            env=environment(), capture_output=True, text=True, check=False, timeout=1200,
-        )  # fmt: skip
+@pytest.fixture(scope="module")
+def family(tmp_path_factory, engine):
+    made = Family(tmp_path_factory.mktemp("packages"), packages={"psycopg2": PACKAGE})
+    made.trixie["packages"]["full"] = ["gcc", "libc6-dev", "libpq-dev"]
+    yield made
+    made.forget(engine)
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    return Checkout(tmp_path_factory.mktemp("packages"), PACKAGE)
-
-
-@pytest.fixture(scope="module")
-def reference(checkout, engine):
+def reference(family):
     """Return the image of a package that has been locked and built as a user would."""
-    missing = checkout.invoke("build", "--quick", ID)
+    missing = family.build(ID)
     assert missing.returncode == 1
-    assert "run: ./run invoke lock psycopg2" in summary(missing)[ID]
-    locked = checkout.invoke("lock", "psycopg2")
+    assert "run: ./run invoke lock " in summary(missing)[ID]
+    locked = family.invoke("lock", "psycopg2")
     assert locked.returncode == 0, locked.stdout + locked.stderr
-    done = checkout.invoke("build", "--quick", ID)
+    done = family.build(ID)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(summary(done)) == [ID]
-    name = f"{checkout.family.repository.replace('/python', '/psycopg2')}:{ID.partition(':')[2]}"
-    yield name
-    docker(engine, "rmi", "--force", name, check=False)
+    return f"{family.repository_of('psycopg2')}:{ID.partition(':')[2]}"
 
 
 def run(engine, reference, *words):
@@ -78,9 +51,9 @@ def run(engine, reference, *words):
 
 
 @pytest.mark.usefixtures("reference")
-def test_the_lock_has_hashes_and_no_address(checkout):
+def test_the_lock_has_hashes_and_no_address(family):
     """What is installed is decided by version and hash, wherever it comes from."""
-    text = (checkout.folder / f"packages/psycopg2/locks/{VERSION}/py{SERIES}.txt").read_text("utf-8")
+    text = (family.file.parent / f"packages/psycopg2/locks/{VERSION}/py{SERIES}.txt").read_text("utf-8")
     assert f"psycopg2=={VERSION}" in text
     assert "--hash=sha256:" in text
     assert "://" not in text
@@ -113,21 +86,21 @@ def test_it_runs_as_a_user_of_its_own(engine, reference):
     assert "No broken requirements" in run(engine, reference, "pip", "check")
 
 
-def test_the_python_image_is_below_it(checkout, engine, reference):
+def test_the_python_image_is_below_it(family, engine, reference):
     """Its layers are those of the Python image, as that is built by itself, so that both are pulled once."""
-    done = checkout.invoke("build", "--quick", SLIM)
+    done = family.build(SLIM)
     assert done.returncode == 0, done.stdout + done.stderr
     layers = [
         json.loads(docker(engine, "image", "inspect", "--format", "{{json .RootFS.Layers}}", name))
-        for name in (f"{checkout.family.repository}:{SLIM}", reference)
+        for name in (f"{family.repository}:{SLIM}", reference)
     ]
     assert layers[1][: len(layers[0])] == layers[0]
 
 
-def test_a_second_build_is_the_same(checkout, engine, reference, tmp_path):
+def test_a_second_build_is_the_same(family, engine, reference, tmp_path):
     """Installed anew, it has the digest of the first time; a build with nothing to do says so."""
-    assert "up to date" in checkout.invoke("build", "--quick", ID).stdout
-    definition = json.loads(checkout.invoke("build", "--quick", "--dry-run", "--json", ID).stdout)["definition"]
+    assert "up to date" in family.build(ID).stdout
+    definition = json.loads(family.build("--dry-run", "--json", ID).stdout)["definition"]
     (name,) = [key for key in definition["target"] if key.startswith("psycopg2")]
     target = definition["target"][name]
     target["output"] = [f"type=oci,dest={tmp_path / name}.tar,{target['output'][0].split(',', 2)[2]}"]
@@ -145,11 +118,11 @@ def test_a_second_build_is_the_same(checkout, engine, reference, tmp_path):
 def test_a_package_that_cannot_be_built_says_why(tmp_path):
     """The summary names the image, and the error has the words of what failed to build."""
     # Another version, of which pip's cache has no wheel.
-    checkout = Checkout(tmp_path, PACKAGE | {"versions": ["2.9.9"]})
-    checkout.family.trixie["packages"]["full"] = ["gcc", "libc6-dev"]
-    assert checkout.invoke("lock", "psycopg2").returncode == 0
+    family = Family(tmp_path, packages={"psycopg2": PACKAGE | {"versions": ["2.9.9"]}})
+    family.trixie["packages"]["full"] = ["gcc", "libc6-dev"]
+    assert family.invoke("lock", "psycopg2").returncode == 0
     image = ID.replace(VERSION, "2.9.9")
-    done = checkout.invoke("build", "--quick", image)
+    done = family.build(image)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "psycopg2==2.9.9 cannot be installed: Error: pg_config executable not found" in summary(done)[image]

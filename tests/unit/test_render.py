@@ -1,5 +1,8 @@
 """Dockerfiles are a pure function of the family, and their folder holds nothing else."""
 
+import shutil
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -139,10 +142,13 @@ def test_generating_in_a_familys_folder(tmp_path):
 
 def test_a_broken_template_is_one_line_with_its_place(ours, tmp_path, monkeypatch):
     """A maintainer who breaks a template is told where."""
-    (tmp_path / "templates").mkdir()
+    # All of them: which stages another test has rendered before must not matter.
+    shutil.copytree(Path(__file__).parents[2] / "templates", tmp_path / "templates")
     (tmp_path / "templates" / "Dockerfile.j2").write_text("FROM x\n{{ nothing }}\n")
     monkeypatch.setattr("kiln.paths.ROOT", tmp_path)
     render.environment.cache_clear()
-    with pytest.raises(RenderError, match=r"Dockerfile\.j2.*'nothing' is undefined .*; correct the template"):
-        render.dockerfile(ours.images[0], ours.catalog)
-    render.environment.cache_clear()
+    try:
+        with pytest.raises(RenderError, match=r"Dockerfile\.j2.*'nothing' is undefined .*; correct the template"):
+            render.dockerfile(ours.images[0], ours.catalog)
+    finally:
+        render.environment.cache_clear()
