@@ -77,6 +77,8 @@ class Here:
 
     def lack(self, image: Image) -> Lack | None:
         """Return the first part that an image lacks, None if it can be built."""
+        if stages.lack(image):
+            return "nothing is pinned for", image.python
         if not self.source(image):
             return "no sources for", image.python
         if not self.base(image):

@@ -187,6 +187,8 @@ def test_what_an_image_lacks(tmp_path, here):
         "no lock for a 0.18.3 on Python 3.14, a 0.9.0 on Python 3.14"
     )
     assert lacks[0] is None
+    unpinned = f.expand(tmp_path, f.family(releases=[f.release("3.13.5", artifacts=[])]))
+    assert known.lack(unpinned.images[0]) == ("nothing is pinned for", "3.13.5")
 
 
 def test_a_family_without_slim_images_has_a_default(tmp_path, here):
