@@ -28,8 +28,16 @@ def lock_file(image: Image) -> Path:
 
 
 def context_digest(image: Image, lock: str) -> str:
-    """Return a digest of what of the package's folder gets into an image: its lock's text, `start` and example."""
+    """Return a digest of what of the package's folder gets into an image: its lock's text, `start` and example.
+
+    Raises RenderError for a package whose command is a start script that is not there.
+    """
     own = folder(image)
+    if installed(image).package.command == ["start"] and not (own / "start").is_file():
+        raise RenderError(
+            f"{image.id}: its command is the script {own / 'start'}, which is not there; write it (docs/packages.md "
+            "says how), or give the package another `command`"
+        )
     files = sorted(path for path in (own / "start", *(own / "example").rglob("*")) if path.is_file())
     parts = [path.relative_to(own).as_posix().encode() + b"\0" + path.read_bytes() for path in files]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (lock.encode(), *parts))).hexdigest()

@@ -13,6 +13,7 @@ from tests.engine.clone import Clone
 from tests.engine.command import environment, error_of, summary
 
 FAMILY = paths.ROOT / "tests/families/debian"
+THEIRS = "tests/fixtures/official-python/2024-10-18"
 OURS = {"dockerfiles", "docs", "packages", "README.md", "results.json", "versions.json", "versions.schema.json"}
 
 
@@ -80,7 +81,6 @@ READING = {
     "matrix": "images", "matrix --json": '"id"', "doctor": "engine", "update uvicorn": "versions.json:",
     "bench.cli --runs 1 --json {folder}/figures.json": "kept in", "build --dry-run *slim-trixie": "plan: ",
     "sources *slim-trixie": ".tar.xz", "readme --template templates/pages/status.md.j2": "{name}",
-    "import.infra7 tests/fixtures/infra7/2024-10-30": '"repository": "infra7/python"',
 }  # fmt: skip
 
 
@@ -93,6 +93,14 @@ def test_reading_commands(place, words):
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     (place.folder / "figures.json").unlink(missing_ok=True)
     assert place.files() == before
+
+
+def test_imports_borrow_from_the_named_family(place):
+    """Which has systems of Debian alone, and so no lists of packages for others."""
+    done = place.run(
+        "import.docker-library", "--source", f"{THEIRS}/versions.json", "--parents", f"{THEIRS}/parents.json"
+    )
+    assert "the family has no target of alpine to take the lists of packages from" in error_of(done)
 
 
 @pytest.mark.parametrize("words", [("generate",), ("readme",), ("lock",)], ids=" ".join)

@@ -1,8 +1,11 @@
 """Package images: their cells, ids and tags, from the matrix alone; bad entries are one clear line."""
 
+import shutil
+
 import pytest
 
-from kiln.errors import CatalogError, SelectionError
+from kiln import packages
+from kiln.errors import CatalogError, RenderError, SelectionError
 from tests.unit import family as f
 
 UVICORN = {
@@ -134,3 +137,25 @@ def test_a_package_cannot_take_pythons_repository(tmp_path):
     """Its images would be pushed over those of Python."""
     with pytest.raises(CatalogError, match="own repository kiln/python"):
         f.expand(tmp_path, f.family(packages={"python": UVICORN}))
+
+
+def test_what_gets_into_an_image_is_the_familys_own(tmp_path):
+    """Lock, `start` and example decide it; nothing else that lies there, and not where that is."""
+    image, digests = expand(tmp_path, command=["start"]).packages[0], []
+    folder = tmp_path / "packages/uvicorn"
+    (folder / "example").mkdir(parents=True)
+    for name in ("start", "example/main.py", "documentation.md", "start"):
+        (folder / name).write_text(f"{name} {len(digests)}")
+        digests.append(packages.context_digest(image, "lock"))
+    assert len(set(digests)) == 3
+    assert digests[1] == digests[2]
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(folder, elsewhere / "packages/uvicorn")
+    assert packages.context_digest(expand(elsewhere, command=["start"]).packages[0], "lock") == digests[-1]
+
+
+def test_a_start_script_that_is_not_there_is_one_line(tmp_path):
+    """Before an image is built that could not be started; another command needs none."""
+    with pytest.raises(RenderError, match=r"its command is the script .*packages/uvicorn/start, which is not there"):
+        packages.context_digest(expand(tmp_path, command=["start"]).packages[0], "lock")
+    assert packages.context_digest(expand(tmp_path, command=["python3", "-m", "uvicorn"]).packages[0], "lock")
