@@ -115,7 +115,7 @@ def _invoke(*words):
 
 def _run(command, env=None):
     return subprocess.run(
-        command, cwd=paths.ROOT, env=environment(env), capture_output=True, text=True, check=False, timeout=1200
+        command, cwd=paths.ROOT, env=environment(env), capture_output=True, text=True, check=False, timeout=3600
     )
 
 
