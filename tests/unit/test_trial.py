@@ -79,6 +79,14 @@ def test_one_release(tmp_path):
     }  # fmt: skip
 
 
+def test_releases_of_one_series(tmp_path):
+    """The newest stands for its series."""
+    releases = [f.release(one, targets=["trixie"]) for one in ("3.13.6", "3.13.5")]
+    assert tried(f.expand(tmp_path, f.family(releases=releases))) == {
+        "the newest series": ["3.13.6-slim-trixie", "3.13.6-trixie"],
+    }  # fmt: skip
+
+
 def test_an_oldest_series_without_another_target(tmp_path):
     """It is tried where it is, and another target with the newest release that is there."""
     data = debian()
