@@ -29,7 +29,8 @@ def imported(tmp_path_factory):
     """Return an imported family's file."""
     path = tmp_path_factory.mktemp("imported") / "versions.json"
     files = ["--source", NEWEST / "versions.json", "--parents", NEWEST / "parents.json", "--meta", NEWEST / "meta.json"]
-    done = invoke("import.docker-library", *files, "--out", path)
+    lender = paths.ROOT / "tests/families/wide/versions.json"
+    done = invoke("import.docker-library", *files, "--versions", lender, "--out", path)
     assert (done.returncode, done.stdout) == (0, f"wrote {path}\n"), done.stderr
     return path
 
