@@ -70,10 +70,11 @@ def fork(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 ) -> None:  # fmt: skip
     """Make the family yours: repository, labels, Dockerfiles, documents; without its results."""
     from kiln import fork as module
+    from kiln import fork_wish
 
     family = cli.own(versions)
-    wanted = module.wish(reference, source=source, vendor=vendor, authors=authors)
-    found = module.make(family, wanted, module.origin(family.folder))
+    wanted = fork_wish.wish(reference, source=source, vendor=vendor, authors=authors)
+    found = module.make(family, wanted, fork_wish.origin(family.folder))
     out(found.plan())
     if not dry_run:
         found.write()

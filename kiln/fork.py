@@ -4,39 +4,20 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kiln import bench_page, bench_results, catalog, checks, family, generated, matrix, paths, process, readme
+from kiln import bench_page, bench_results, catalog, family, fork_wish, generated, matrix, paths, process, readme
 from kiln.errors import CommandError, ForkError
+from kiln.fork_wish import Wish
 from kiln.matrix import Matrix
 
-_LABEL = "org.opencontainers.image."
-_DOCKER_HUB = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _MEASURED = (bench_results.FILE, bench_page.PLOT)
-_EXAMPLE = "name a registry and a repository, such as ghcr.io/me/python, or me/python on Docker Hub"
 _GITHUB = (
     "on GitHub: enable Actions, let them create pull requests, and make an environment `registry` "
     "with the secrets REGISTRY_USER and REGISTRY_PASSWORD"
 )
-
-
-class Wish(Struct, frozen=True, kw_only=True):
-    """What somebody says of the fork, empty where nothing is said."""
-
-    registry: str
-    repository: str
-    source: str = ""
-    """The URL of the repository that the images are built from."""
-    vendor: str = ""
-    authors: str = ""
-
-    @property
-    def name(self) -> str:
-        """Return the repository with its registry."""
-        return f"{self.registry}/{self.repository}" if self.registry else self.repository
 
 
 class Fork(Struct, frozen=True, kw_only=True):
@@ -46,6 +27,8 @@ class Fork(Struct, frozen=True, kw_only=True):
     new: Matrix
     changes: dict[str, str | None]
     """What becomes of files in the family's folder, by name, its own file last; None: removed."""
+    spoken: list[str]
+    """Where documents still name the old family, as `README.md:12`."""
 
     @property
     def unknown(self) -> list[str]:
@@ -86,6 +69,7 @@ class Fork(Struct, frozen=True, kw_only=True):
         steps = [
             "look at `git diff` and commit it; the first lines of README.md are still the old family's",
             labels if self.unknown else "",
+            f"write anew what still names {self.old.repository}: {', '.join(self.spoken)}" if self.spoken else "",
             f"drop what you do not need: ./run invoke drop{option} 3.11 (target NAME, package NAME)",
             f"build an image: ./run invoke build{option}",
             f"log in: docker login {registry}".rstrip(),
@@ -96,20 +80,6 @@ class Fork(Struct, frozen=True, kw_only=True):
         return "\n".join(["left to you:", *(f"  {number}. {step}" for number, step in numbered)])
 
 
-def wish(reference: str, **said: str) -> Wish:
-    """Return what somebody wants, from a reference as Docker reads it. Raises ForkError if it is none."""
-    host, slash, rest = reference.partition("/")
-    named = bool(slash) and (host == "localhost" or "." in host or ":" in host)
-    registry, repository = (host, rest) if named else ("", reference)
-    registry = "" if registry in _DOCKER_HUB else registry
-    for kind, value in (("registry", registry), ("repository", repository)):
-        if any(checks.form("", kind, value)):
-            raise ForkError(f"{reference!r}: is no repository of images; {_EXAMPLE}, without a tag")
-    if not registry and "/" not in repository:
-        raise ForkError(f"{reference!r}: only Docker itself has such names on Docker Hub; {_EXAMPLE}")
-    return Wish(registry=registry, repository=repository, **said)
-
-
 def make(old: Matrix, wanted: Wish, origin: str = "") -> Fork:
     """Return the texts of a fork; `origin` is the URL of git's remote, which may be that of its source.
 
@@ -118,7 +88,7 @@ def make(old: Matrix, wanted: Wish, origin: str = "") -> Fork:
     moved = wanted.name != old.repository
     described = replace(
         old.catalog, registry=wanted.registry, repository=wanted.repository,
-        labels=labels(old, wanted, origin) if moved else _said(old.catalog.labels, wanted, wanted.source),
+        labels=fork_wish.labels(old, wanted, origin),
     )  # fmt: skip
     text = catalog.dumps(described)
     new = matrix.expand(catalog.loads(text, str(old.file)), old.file)
@@ -128,50 +98,20 @@ def make(old: Matrix, wanted: Wish, origin: str = "") -> Fork:
     changes |= {name: None for name in _MEASURED if moved and (old.folder / name).exists()}
     if described != old.catalog:
         changes[old.file.name] = text
-    return Fork(old=old, new=new, changes=changes)
+    documents = {name: after for name, (_, after) in texts.items() if name.endswith(".md")}
+    return Fork(old=old, new=new, changes=changes, spoken=spoken(documents, old) if moved else [])
 
 
-def labels(old: Matrix, wanted: Wish, origin: str) -> dict[str, str]:
-    """Return the labels of a fork: those that would say something false of it are replaced, or gone."""
-    known, before = dict(old.catalog.labels), old.catalog.labels.get(f"{_LABEL}source", "")
-    known.pop(f"{_LABEL}authors", None)
-    known.pop(f"{_LABEL}vendor", None)
-    source = wanted.source or ("" if address(origin) == address(before) else address(origin))
-    for name, value in old.catalog.labels.items():
-        if before and value.startswith(before):
-            known[name] = source + value.removeprefix(before)
-            if not source:
-                del known[name]
-    if known.get(f"{_LABEL}title") == old.catalog.repository.rpartition("/")[2]:
-        known[f"{_LABEL}title"] = wanted.repository.rpartition("/")[2]
-    namespace = wanted.repository.rpartition("/")[0] or wanted.registry
-    return _said({f"{_LABEL}vendor": namespace, **known}, wanted, source)
-
-
-def _said(known: Mapping[str, str], wanted: Wish, source: str) -> dict[str, str]:
-    """Return labels with what somebody says in its place."""
-    said = {"source": source, "vendor": wanted.vendor, "authors": wanted.authors}
-    return {**known, **{f"{_LABEL}{name}": value for name, value in said.items() if value}}
-
-
-def origin(folder: Path) -> str:
-    """Return the URL of git's remote `origin`, empty if there is none."""
-    try:
-        return process.run(["git", "-C", folder, "remote", "get-url", "origin"]).strip()
-    except CommandError:
-        return ""
-
-
-def address(remote: str) -> str:
-    """Return the URL at which people find a remote of git, empty for one on this machine."""
-    if found := re.fullmatch(r"(?:[\w.-]+@)?([\w-]+(?:\.[\w-]+)+):(?!//)/?(.+)", remote):
-        remote = f"https://{found[1]}/{found[2]}"
-    url = urlsplit(remote)
-    if url.scheme not in {"http", "https", "ssh", "git"} or not url.hostname:
-        return ""
-    port = f":{url.port}" if url.port and url.scheme in {"http", "https"} else ""
-    scheme = "http" if url.scheme == "http" else "https"
-    return f"{scheme}://{url.hostname}{port}{url.path.rstrip('/').removesuffix('.git')}"
+def spoken(texts: Mapping[str, str], old: Matrix) -> list[str]:
+    """Return the lines of documents that still name the old family's repositories or source, as `README.md:12`."""
+    source = old.catalog.labels.get(fork_wish.SOURCE, "")
+    names = "|".join(re.escape(name) for name in (*old.repositories, source) if "/" in name)
+    if not names:
+        return []
+    lines = (
+        (f"{name}:{number}", line) for name, text in texts.items() for number, line in enumerate(text.splitlines(), 1)
+    )
+    return [place for place, line in lines if re.search(rf"(?<![\w./-])({names})(?![\w/-])", line)]
 
 
 def dirty(folder: Path, names: Iterable[str]) -> str:

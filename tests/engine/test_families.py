@@ -8,11 +8,11 @@ import uuid
 
 import pytest
 
-from kiln import catalog, paths
+from kiln import engine as engines
+from kiln import family, records
 from tests.engine.clone import Clone
-from tests.engine.command import environment, error_of, summary
+from tests.engine.command import FAMILY, SLIM, docker, environment, error_of, summary
 
-FAMILY = paths.ROOT / "tests/families/debian"
 THEIRS = "tests/fixtures/official-python/2024-10-18"
 OURS = {"dockerfiles", "docs", "packages", "README.md", "results.json", "versions.json", "versions.schema.json"}
 
@@ -22,7 +22,7 @@ class Place:
 
     def __init__(self, clone, folder):
         self.clone, self.folder = clone, folder
-        shutil.copytree(FAMILY, folder)
+        shutil.copytree(FAMILY.parent, folder)
         data = json.loads((folder / "versions.json").read_text("utf-8"))
         data["repository"] = f"kiln-test-{uuid.uuid4().hex[:8]}/python"
         self.name, self.file = data["repository"], folder / "versions.json"
@@ -31,6 +31,13 @@ class Place:
     def run(self, *words, cwd=None):
         """Run a command on the family, which is named from the folder that the command is typed in."""
         return self.clone.invoke(words[0], "--versions", str(self.folder), *words[1:], cwd=cwd)
+
+    def forget(self):
+        """Remove the images that were built, and their records."""
+        for repository in family.load(self.folder).repositories:
+            for record in records.every(repository):
+                docker(engines.bring(), "rmi", "--force", record.reference, check=False)
+                records._record(repository, record.id, record.platform).unlink()  # noqa: SLF001 - Kiln itself never forgets
 
     def files(self):
         """Return what is in the folder, by path."""
@@ -56,7 +63,9 @@ def places(clone, tmp_path_factory):
         assert {path.name for path in place.folder.iterdir()} == OURS
     assert {path.split("/")[0] for path in clone.changed()} == {"second"}
     clone.commit()
-    return found
+    yield found
+    for place in found.values():
+        place.forget()
 
 
 @pytest.fixture(params=["inside", "outside"])
@@ -68,12 +77,6 @@ def place(request, places):
     yield mine
     assert other.files() == before
     assert [path for path in mine.clone.changed() if not path.startswith("second/")] == []
-
-
-def plain_slim():
-    """Return the id of the newest slim image of the tests' family."""
-    version = catalog.load(FAMILY / "versions.json").releases[0].version
-    return f"{version}-slim-trixie"
 
 
 READING = {
@@ -125,15 +128,21 @@ def test_relative_names_are_those_of_the_folder_that_a_command_is_typed_in(place
         assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-def test_images_are_built_and_tested_from_the_familys_folder(place):
-    """With its own packages; how the tests ended goes into its results."""
-    slim = plain_slim()
-    done = place.run("build", "--quick", slim, "uvicorn:*-slim-*")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_images_are_built_for_the_named_family(place):
+    """Under its repository; the line to test them names the family."""
+    done = place.run("build", "--quick", SLIM)
+    assert list(summary(done)) == [SLIM], done.stdout + done.stderr
+    assert f"{place.name}:{SLIM}" in done.stdout
+    assert f"test it:  ./run nox -s test-images -- --versions {place.folder} {SLIM}" in done.stdout
+
+
+def test_packages_are_built_from_the_familys_folder_and_tested(places):
+    """How the tests ended goes into its results."""
+    place = places["outside"]
+    done = place.run("build", "--quick", SLIM, "uvicorn:*-slim-*")
     built = list(summary(done))
-    assert built[0] == slim
+    assert built[0] == SLIM, done.stdout + done.stderr
     assert built[1].startswith("uvicorn:")
-    assert f"test it:  ./run nox -s test-images -- --versions {place.folder} {slim}" in done.stdout
     command = [sys.executable, "-m", "pytest", "tests/images", "-q", "-n", "2", "--versions", str(place.folder), *built]
     tested = subprocess.run(
         command, cwd=place.clone.folder, env=environment(), capture_output=True, text=True, check=False
@@ -142,7 +151,8 @@ def test_images_are_built_and_tested_from_the_familys_folder(place):
     judged = place.run("stale", "--json")
     assert [one["id"] for one in json.loads(judged.stdout)] == built, judged.stderr
     assert place.run("readme").returncode == 0
-    assert list(json.loads((place.folder / "results.json").read_text())["images"]) == [slim]
+    assert list(json.loads((place.folder / "results.json").read_text())["images"]) == [SLIM]
+    assert [path for path in place.clone.changed() if not path.startswith("second/")] == []
 
 
 @pytest.mark.parametrize("words", [("generate",), ("readme",), ("lock",), ("fork", "me/snakes")], ids=" ".join)

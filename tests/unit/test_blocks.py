@@ -1,10 +1,13 @@
 """The blocks that name images: they fit whatever the family has, and name nothing that it has not."""
 
+import json
 import re
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from kiln import readme
+from kiln import catalog, matrix, readme
 from kiln.results import Results
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
@@ -25,7 +28,8 @@ def narrow(*names, variants=(), **changes):
     return data
 
 
-WORKER = {**UVICORN, "test": {"kind": "worker", "imports": ["uvicorn"]}, "port": 0}
+WORKER = {key: value for key, value in UVICORN.items() if key != "port"}
+WORKER["test"] = {"kind": "worker", "imports": ["uvicorn"]}
 FAMILIES = {
     "all": f.family(packages={"uvicorn": UVICORN}),
     "only Alpine": narrow("alpine3.24"),
@@ -35,21 +39,24 @@ FAMILIES = {
     "free-threaded": narrow("trixie", releases=[f.release("3.14.1", flavours=["default", "freethreaded"])]),
     "only free-threaded": narrow("trixie", releases=[f.release("3.14.1", flavours=["freethreaded"])]),
     "a prerelease": narrow("trixie", releases=[f.release("3.16.0a1")]),
-    "a worker": f.family(packages={"uvicorn": {key: value for key, value in WORKER.items() if value}}),
+    "a worker": f.family(packages={"uvicorn": WORKER}),
+    "two packages": f.family(packages={"a": WORKER, "uvicorn": UVICORN}),
     "Windows": f.windows(),
     "a registry": f.family(registry="localhost:5000", repository="me/snakes"),
 }
 
 
-def blocks(tmp_path, data):
-    family = f.expand(tmp_path, data)
+@cache
+def blocks(name, folder=Path("/nowhere")):
+    """Return a family by its name here, and its blocks; `folder` is where its documents are."""
+    family = matrix.expand(catalog.loads(json.dumps(FAMILIES[name]), name), folder / "versions.json")
     return family, readme.blocks(readme.pages(family, Results(repository=family.repository, images={})))
 
 
-@pytest.mark.parametrize("data", FAMILIES.values(), ids=FAMILIES)
-def test_blocks_name_images_of_the_family_alone(tmp_path, data):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_blocks_name_images_of_the_family_alone(name):
     """Each image that a block names is one, by a tag that it has."""
-    family, texts = blocks(tmp_path, data)
+    family, texts = blocks(name)
     tags = {f"{family.repository_of(image)}:{tag}" for image in family.everything for tag in image.tags}
     places = sorted({*family.repositories, "kiln/python", "kiln/uvicorn"}, key=len, reverse=True)
     named = set(re.findall(rf"(?:{'|'.join(map(re.escape, places))}):[\w.-]+", "\n".join(texts.values())))
@@ -57,37 +64,36 @@ def test_blocks_name_images_of_the_family_alone(tmp_path, data):
     assert named <= tags
 
 
-@pytest.mark.parametrize("data", FAMILIES.values(), ids=FAMILIES)
-def test_blocks_have_no_hole(tmp_path, data):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_blocks_have_no_hole(name):
     """Fences pair up, and no two empty lines follow each other."""
-    _, texts = blocks(tmp_path, data)
-    for name, text in texts.items():
-        assert text.count("```") % 2 == 0, name
-        assert "\n\n\n" not in text, name
-        assert "None" not in text, name
+    _, texts = blocks(name)
+    for block, text in texts.items():
+        assert text.count("```") % 2 == 0, block
+        assert "\n\n\n" not in text, block
+        assert "None" not in text, block
 
 
 def test_what_a_family_lacks_is_not_spoken_of(tmp_path):
     """Neither in the README's blocks nor with a link to a document that is not there."""
-    _, texts = blocks(tmp_path, FAMILIES["only Alpine"])
+    _, texts = blocks("only Alpine")
     for word in ("distroless", "free-threaded", "AS build", "`full`", "docs/"):
         assert word not in texts["use"], word
     assert not texts["packages"].strip()
     assert "has no `distroless` image" in texts["distroless-build"]
-    _, texts = blocks(tmp_path, FAMILIES["distroless"])
+    _, texts = blocks("distroless")
     assert "docs/" not in texts["use"]
     # Without pip, nothing is installed in it.
-    assert "RUN pip" not in blocks(tmp_path, FAMILIES["only distroless"])[1]["use"]
+    assert "RUN pip" not in blocks("only distroless")[1]["use"]
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/distroless.md").touch()
-    _, texts = blocks(tmp_path, FAMILIES["distroless"])
+    _, texts = blocks("distroless", tmp_path)
     assert "](docs/distroless.md)" in texts["use"]
 
 
-def test_packages_are_listed_with_their_pages(tmp_path):
+def test_packages_are_listed_with_their_pages():
     """And the first that listens on a port is the example."""
-    lazy = {key: value for key, value in WORKER.items() if key != "port"}
-    _, texts = blocks(tmp_path, f.family(packages={"a": lazy, "uvicorn": UVICORN}))
+    _, texts = blocks("two packages")
     assert "| [`kiln/a`](packages/a/README.md) | " in texts["packages"]
     assert "docker run --rm -p 8000:80 kiln/uvicorn:py3.13-" in texts["packages"]
     assert "[uvicorn](../packages/uvicorn/README.md)" in texts["package-use"]

@@ -1,12 +1,14 @@
 """What a fork changes: references as Docker reads them, labels, and every text at once."""
 
 import json
+import shutil
 
 import pytest
 from msgspec.structs import replace
 
-from kiln import catalog, fork, generated, paths, readme
+from kiln import catalog, family, fork, fork_wish, generated, paths, readme
 from kiln.errors import CatalogError, ForkError
+from kiln.fork_wish import wish
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
 
@@ -21,21 +23,29 @@ def labels(**known):
     return {f"org.opencontainers.image.{name}": value for name, value in known.items()}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a folder with a family with labels and a package, generated files and documents, all up to date."""
+    folder = tmp_path_factory.mktemp("made")
+    text = catalog.dumps(f.load(folder, f.family(labels=labels(**LABELS), packages={"uvicorn": UVICORN})))
+    (folder / "versions.json").write_text(text)
+    (folder / "docs").mkdir()
+    (folder / "docs/use.md").write_text("<!-- kiln:run -->\n<!-- /kiln:run -->\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KILN_HOME", str(tmp_path_factory.mktemp("kiln")))
+        bring(folder)
+    return folder
+
+
 @pytest.fixture
-def ours(tmp_path, monkeypatch):
-    """Return a family with labels, a package, generated files and documents, all up to date, and no git."""
+def ours(made, tmp_path, monkeypatch):
+    """Return the family in a folder of the test, without git."""
     monkeypatch.setattr(fork, "dirty", lambda *_: "")
-    text = catalog.dumps(f.load(tmp_path, f.family(labels=labels(**LABELS), packages={"uvicorn": UVICORN})))
-    (tmp_path / "versions.json").write_text(text)
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/use.md").write_text("<!-- kiln:run -->\n<!-- /kiln:run -->\n")
-    return bring(tmp_path)
+    return family.load(shutil.copytree(made, tmp_path / "family"))
 
 
 def bring(folder):
     """Return the family of a folder after `generate` and `readme`."""
-    from kiln import family
-
     found = family.load(folder)
     generated.write(found)
     readme.write(found)
@@ -53,7 +63,7 @@ def bring(folder):
 )  # fmt: skip
 def test_a_reference_is_read_as_docker_reads_it(reference, registry, repository):
     """A first part with a dot or a port, or localhost, is a registry."""
-    wanted = fork.wish(reference)
+    wanted = wish(reference)
     assert (wanted.registry, wanted.repository) == (registry, repository)
 
 
@@ -68,7 +78,7 @@ def test_a_reference_is_read_as_docker_reads_it(reference, registry, repository)
 def test_a_bad_reference_is_one_line(reference):
     """With an example of a good one."""
     with pytest.raises(ForkError, match=r"such as ghcr\.io/me/python, or me/python on Docker Hub") as caught:
-        fork.wish(reference)
+        wish(reference)
     assert "\n" not in str(caught.value)
 
 
@@ -81,21 +91,22 @@ def test_a_bad_reference_is_one_line(reference):
         ("http://git.example.org/me/images/", "http://git.example.org/me/images"),
         ("git://git.example.org/me/images", "https://git.example.org/me/images"),
         ("/srv/images", ""), ("../images", ""), ("file:///srv/images", ""), ("", ""), ("C:/images", ""),
+        ("https://git.example.org:x/me", ""), ("https://[::1/me", ""),
     ],
 )  # fmt: skip
 def test_a_remote_is_shown_as_people_find_it(remote, url):
     """Without credentials; a folder of this machine is no address."""
-    assert fork.address(remote) == url
+    assert fork_wish.address(remote) == url
 
 
 def test_labels_say_what_is_true_of_the_fork(ours):
     """By git's remote; who answers for the images is somebody's to say."""
-    found = fork.labels(ours, fork.wish("ghcr.io/me/snakes"), "git@git.example.org:me/images.git")
+    found = fork_wish.labels(ours, wish("ghcr.io/me/snakes"), "git@git.example.org:me/images.git")
     mine = "https://git.example.org/me/images"
     assert found == labels(
         documentation=f"{mine}#readme", licenses="PSF-2.0", source=mine, title="snakes", url=mine, vendor="me"
     )
-    found = fork.labels(ours, fork.wish("me/python", source="https://x.example/y", vendor="Me", authors="Me too"), "")
+    found = fork_wish.labels(ours, wish("me/python", source="https://x.example/y", vendor="Me", authors="Me too"), "")
     other = "https://x.example/y"
     assert found == labels(
         authors="Me too", documentation=f"{other}#readme", licenses="PSF-2.0", source=other, title="python", url=other,
@@ -106,14 +117,14 @@ def test_labels_say_what_is_true_of_the_fork(ours):
 @pytest.mark.parametrize("origin", ["", "/srv/images", f"{SOURCE}.git", "git@example.org:kiln/images"])
 def test_what_nobody_knows_is_left_out(ours, origin):
     """A clone of the original says nothing of where the fork will be."""
-    found = fork.make(ours, fork.wish("me/python"), origin)
+    found = fork.make(ours, wish("me/python"), origin)
     assert found.new.catalog.labels == labels(licenses="PSF-2.0", title="python", vendor="me")
     assert "org.opencontainers.image.authors, org.opencontainers.image.documentation" in found.left()
 
 
 def test_all_that_names_the_repository_changes(ours):
     """And afterwards nothing has drifted; a second time nothing changes."""
-    found = fork.make(ours, fork.wish("ghcr.io/me/snakes"), "")
+    found = fork.make(ours, wish("ghcr.io/me/snakes"), "")
     found.write()
     for path in ours.folder.rglob("*"):
         if path.is_file() and path.name != "versions.schema.json":
@@ -122,18 +133,28 @@ def test_all_that_names_the_repository_changes(ours):
     assert again.repository == "ghcr.io/me/snakes"
     assert generated.write(again).startswith("0 of ")
     assert readme.write(again).startswith("0 of ")
-    twice = fork.make(again, fork.wish("ghcr.io/me/snakes"), "")
+    twice = fork.make(again, wish("ghcr.io/me/snakes"), "")
     assert twice.changes == {}
     assert twice.plan() == "ghcr.io/me/snakes: nothing to change"
 
 
 def test_a_fork_that_says_more_later_keeps_the_rest(ours):
     """The labels that its owner has written by now are not taken for the old family's."""
-    fork.make(ours, fork.wish("me/snakes", source="https://x.example/y", authors="Me"), "").write()
+    fork.make(ours, wish("me/snakes", source="https://x.example/y", authors="Me"), "").write()
     mine = bring(ours.folder)
-    found = fork.make(mine, fork.wish("me/snakes", vendor="Mine"), "https://elsewhere.example/z")
+    found = fork.make(mine, wish("me/snakes", vendor="Mine"), "https://elsewhere.example/z")
     assert set(found.changes) >= {"versions.json"}
     assert found.new.catalog.labels == mine.catalog.labels | labels(vendor="Mine")
+
+
+def test_what_still_names_the_old_family_is_listed(ours):
+    """Prose that somebody wrote is theirs to write anew; longer names are others."""
+    page = ours.folder / "docs/prose.md"
+    page.write_text(f"Pull kiln/python:3\nor kiln/uvicorn.\nmy/kiln/python kiln/pythons\nFrom {SOURCE}.\n")
+    found = fork.make(ours, wish("me/snakes"), "")
+    assert found.spoken == ["docs/prose.md:1", "docs/prose.md:2", "docs/prose.md:4"]
+    assert "write anew what still names kiln/python: docs/prose.md:1, " in found.left()
+    assert "docs/prose.md" not in found.changes
 
 
 def test_figures_of_other_images_go(ours):
@@ -142,21 +163,21 @@ def test_figures_of_other_images_go(ours):
     folder.mkdir()
     (folder / "results.json").write_text('{"figures": {}}')
     (folder / "results.svg").write_text("<svg/>")
-    found = fork.make(ours, fork.wish("me/snakes"), "")
+    found = fork.make(ours, wish("me/snakes"), "")
     assert found.changes["benchmarks/results.json"] is found.changes["benchmarks/results.svg"] is None
     assert "benchmarks/results.json, benchmarks/results.svg" in found.plan()
     found.write()
     assert list(folder.iterdir()) == []
     (folder / "results.json").write_text('{"figures": {}}')
-    assert "benchmarks/results.json" not in fork.make(bring(ours.folder), fork.wish("me/snakes"), "").changes
+    assert "benchmarks/results.json" not in fork.make(bring(ours.folder), wish("me/snakes"), "").changes
 
 
 def test_nothing_is_written_before_all_is_known(ours):
     """A document that cannot be rewritten, or a family that cannot be, leaves everything as it is."""
     before = {path: path.read_bytes() for path in ours.folder.rglob("*") if path.is_file()}
     with pytest.raises(CatalogError, match="name of the Python images' own repository me/uvicorn"):
-        fork.make(ours, fork.wish("me/uvicorn"), "")
-    fork.make(ours, fork.wish("me/snakes"), "")
+        fork.make(ours, wish("me/uvicorn"), "")
+    fork.make(ours, wish("me/snakes"), "")
     assert {path: path.read_bytes() for path in ours.folder.rglob("*") if path.is_file()} == before
 
 
@@ -164,14 +185,14 @@ def test_the_familys_file_is_written_last(ours, monkeypatch):
     """So the same command carries on where it was interrupted."""
     written = []
     monkeypatch.setattr(paths, "write_whole", lambda path, _: written.append(path.name))
-    fork.make(ours, fork.wish("me/snakes"), "").write()
+    fork.make(ours, wish("me/snakes"), "").write()
     assert written[-1] == "versions.json"
     assert len(written) > 5
 
 
 def test_the_plan_is_for_people(ours):
     """What the family's file becomes, and which files change, many of one kind as their number."""
-    text = fork.make(ours, fork.wish("localhost:5000/me/snakes"), "").plan()
+    text = fork.make(ours, wish("localhost:5000/me/snakes"), "").plan()
     assert text.startswith("kiln/python becomes localhost:5000/me/snakes\n--- versions.json\n")
     assert '+  "registry": "localhost:5000",' in text
     assert " files in dockerfiles/, " in text
@@ -180,7 +201,7 @@ def test_the_plan_is_for_people(ours):
 
 def test_what_is_left_fits_the_family(ours):
     """GitHub is spoken of if there is something for it, and the registry is named."""
-    found = fork.make(ours, fork.wish("ghcr.io/me/snakes", authors="Me", source="https://x.example/y"), "")
+    found = fork.make(ours, wish("ghcr.io/me/snakes", authors="Me", source="https://x.example/y"), "")
     text = found.left()
     assert "docker login ghcr.io\n" in text
     assert f"./run invoke build --versions {ours.folder} --all --push" in text
@@ -188,12 +209,12 @@ def test_what_is_left_fits_the_family(ours):
     assert "labels" not in text
     (ours.folder / ".github").mkdir()
     assert "REGISTRY_PASSWORD" in found.left()
-    assert "docker login\n" in fork.make(ours, fork.wish("me/snakes"), "").left()
+    assert "docker login\n" in fork.make(ours, wish("me/snakes"), "").left()
 
 
 def test_a_family_keeps_what_is_not_of_its_repository(ours):
     """Releases, targets and packages are as they were."""
-    text = fork.make(ours, fork.wish("me/snakes"), "").changes["versions.json"]
+    text = fork.make(ours, wish("me/snakes"), "").changes["versions.json"]
     known = json.loads((ours.file).read_text())
     found = json.loads(text)
     assert {key for key in found if found[key] != known[key]} == {"labels", "repository"}
