@@ -14,7 +14,7 @@ INPUTS = Inputs(base_digest="sha256:" + "0" * 64, base="docker-image://base", so
 def resolved(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "_git", lambda *_: "")
     monkeypatch.setattr("kiln.lock.read", lambda _: "")
-    package = {**UVICORN, "versions": ["0.18.3", "0.9.0"], "pythons": ["3.13"]}
+    package = {**UVICORN, "command": ["uvicorn"], "versions": ["0.18.3", "0.9.0"], "pythons": ["3.13"]}
     matrix = f.expand(tmp_path, f.family(packages={"uvicorn": package}))
     wanted = [Wanted(image=image, platform="linux/amd64") for image in matrix.everything]
     found = [
