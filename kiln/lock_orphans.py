@@ -41,7 +41,8 @@ def remove(file: Path, family: Path) -> None:
 def dropped(matrix: Matrix) -> list[str]:
     """Return a line for each folder of a package that the family no longer has, with what to do about it."""
     known = matrix.catalog.packages or {}
-    folders = sorted(path for path in (matrix.folder / PACKAGES).glob("*") if path.is_dir())
+    # Names of packages begin with a letter or digit; what caches call themselves does not.
+    folders = sorted(path for path in (matrix.folder / PACKAGES).glob("[A-Za-z0-9]*") if path.is_dir())
     # What people wrote, such as `start` and the example, is theirs to delete.
     return [
         f"{PACKAGES}/{path.name}: {path.name} is no package of the family; delete the folder, or add the package again"
