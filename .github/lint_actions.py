@@ -17,7 +17,7 @@ def workflow(action: str) -> str:
     before `runs`, and `steps` last.
     """
     head, runs, steps = action.partition("\nruns:\n  using: composite\n  steps:\n")
-    if not runs or re.search(r"^\S", steps, re.MULTILINE):
+    if not runs or re.search(r"^[^\s#]", steps, re.MULTILINE):
         raise ValueError("is not written as: inputs, then `runs:`, `using: composite`, `steps:` and nothing more")
     _, _, inputs = head.partition("\ninputs:\n")
     names = re.findall(r"^  ([\w-]+):", inputs, re.MULTILINE)
@@ -31,7 +31,7 @@ def main() -> int:
     """Check every action of the checkout."""
     root = Path(__file__).resolve().parent.parent
     failed = 0
-    for path in sorted(root.glob(".github/actions/*/action.y*ml")):
+    for path in sorted(root.glob(".github/actions/**/action.y*ml")):
         name = str(path.relative_to(root))
         try:
             text = workflow(path.read_text("utf-8"))

@@ -26,6 +26,8 @@ def dry_run(  # noqa: PLR0913 - what the command line gives
     asked for can be built from here.
     """
     engine = engines.seen()
+    if engine:
+        _check_builder(engine, options.builder)
     native = engine.platform if engine else engines.native_platform()
     resolved, failed = [], []
     for one in _placed(_wanted(matrix, globs, platforms, engine, options), engine, options):
@@ -87,11 +89,17 @@ def _check(engine: Engine, options: Options) -> None:
     """Raise KilnError for an engine or a builder that minutes of compiling would be lost on."""
     if not engine.containerd_store:
         raise EngineError(f"Docker {engine.server} keeps no manifests in its classic image store; {STORE_REMEDY}")
-    if options.builder:
-        try:
-            process.run(engine.buildx("inspect", options.builder), env=engine.env)
-        except CommandError as error:
-            raise SelectionError(f"--builder {options.builder}: {error}; `docker buildx ls` lists builders") from error
+    _check_builder(engine, options.builder)
+
+
+def _check_builder(engine: Engine, name: str) -> None:
+    """Raise SelectionError for a builder that buildx does not know."""
+    if not name:
+        return
+    try:
+        process.run(engine.buildx("inspect", name), env=engine.env)
+    except CommandError as error:
+        raise SelectionError(f"--builder {name}: {error}; `docker buildx ls` lists builders") from error
 
 
 def _wanted(

@@ -1,6 +1,7 @@
 """What one process of a test run knows: the engine, the cases, and how their checks ended."""
 
 import datetime
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -86,7 +87,12 @@ def load(option) -> Matrix:
 
 
 def check_recorded(option, globs: list[str]) -> None:
-    """Raise SelectionError if there is nothing to test, before an engine is brought for it."""
+    """Raise SelectionError if there is nothing to test, or an option would be ignored, before an engine is brought."""
+    if option.image_id and not option.image:
+        raise SelectionError(f"--as {option.image_id}: says which image --image is; name that too, or leave it out")
+    if option.image and (globs or len(option.platform) > 1):
+        words = shlex.join([*globs, *(f"--platform={name}" for name in option.platform[1:])])
+        raise SelectionError(f"--image {option.image}: is one image on one platform; leave out {words}")
     if not option.image:
         family = load(option)
         found = _records(family)

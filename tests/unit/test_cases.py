@@ -1,11 +1,13 @@
 """Which images are tested follows from what was recorded, and what passed before."""
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
 from kiln import records
 from kiln.errors import SelectionError
-from tests.images import cases
+from tests.images import cases, plan
 from tests.unit.family import expand, family
 
 DIGEST = "sha256:" + "1" * 64
@@ -113,3 +115,17 @@ def test_packages_are_cases_too(tmp_path):
         cases_ = cases.recorded(found, [record(), package], globs=globs, platforms=(), native="linux/amd64")
         assert cases_[-1].id == found.packages[0].id
         assert len(cases_) == 1 + (not globs)
+
+
+@pytest.mark.parametrize(
+    ("image", "image_id", "globs", "message"),
+    [
+        ("", "3.13.5-trixie", [], "--as 3.13.5-trixie: says which image --image is; name that too"),
+        ("x", "3.13.5-trixie", ["3.13*"], r"--image x: is one image on one platform; leave out '3\.13\*'$"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(image, image_id, globs, message):
+    """Nothing is planned for it."""
+    option = SimpleNamespace(image=image, image_id=image_id, platform=[])
+    with pytest.raises(SelectionError, match=message):
+        plan.check_recorded(option, globs)
