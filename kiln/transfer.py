@@ -60,12 +60,16 @@ def _bar(title: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
     # rich costs 100 ms to import, which plain lines need not pay.
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
 
+    # The bar alone gives way on a narrow terminal.
     columns = (
-        progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn(),
-        progress.TransferSpeedColumn(), progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=None),
+        progress.DownloadColumn(table_column=Column(no_wrap=True)),
+        progress.TransferSpeedColumn(table_column=Column(no_wrap=True)),
+        progress.TimeRemainingColumn(table_column=Column(no_wrap=True)),
     )  # fmt: skip
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
         task = bar.add_task(title, total=total or None, completed=done)
 
         def tell(value: int) -> None:

@@ -120,7 +120,9 @@ def _run(command, env=None):
 
 
 def environment(changes=None):
-    return {**os.environ, "CI": "1"} | (changes or {})
+    # Output is read as a pipe gets it, whatever width somebody's shell asks for.
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return {**kept, "CI": "1"} | (changes or {})
 
 
 def docker(engine, *words, check=True):

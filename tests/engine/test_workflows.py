@@ -201,6 +201,29 @@ def test_records_are_restored_from_the_newest_artifact_of_this_repository(clone:
     assert (clone.home / "records/one.json").read_text("utf-8") == "ours"
 
 
+@pytest.mark.parametrize("before", [None, "", '{"debug": true, "features": {"x": true}}'])
+def test_the_image_store_is_turned_on_beside_other_settings(clone: Clone, tmp_path: Path, before: str | None) -> None:
+    """The engine of CI's machine is GitHub's: what restarts and asks it stands aside, the settings are real."""
+    settings = tmp_path / "docker/daemon.json"
+    if before is not None:
+        settings.parent.mkdir()
+        settings.write_text(before, "utf-8")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    answer = 'echo "[[\\"driver-type\\",\\"io.containerd.snapshotter.v1\\"]]"'
+    for name, text in (("sudo", 'exec "$@"'), ("systemctl", "exit 0"), ("docker", answer)):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{PYTHON}:{os.environ['PATH']}"
+    clone.run(".github/containerd-store", str(settings), PATH=path)
+    found = json.loads(settings.read_text("utf-8"))
+    assert found.pop("features") == {**({"x": True} if before else {}), "containerd-snapshotter": True}
+    assert found == ({"debug": True} if before else {})
+    (programs / "docker").write_text("#!/bin/sh\necho overlay2\n", "utf-8")
+    done = clone.run(".github/containerd-store", str(settings), PATH=path, expected=1)
+    assert done.stderr.startswith("error: the engine's image store is not containerd's after the restart")
+
+
 def _records(folder: Path, text: str) -> str:
     (folder / "records").mkdir(parents=True)
     (folder / "records/one.json").write_text(text, "utf-8")

@@ -240,6 +240,9 @@ def test_the_table_says_what_changes():
         "1 of 3 images would change if built today; `invoke build --no-cache ID` takes newer packages; "
         "1 cannot be judged"
     )
+    narrow = verdicts.table(VERDICTS, 40)
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert sorted(narrow.split()) == sorted(verdicts.table(VERDICTS).split())
     assert verdicts.table(VERDICTS[:1]).endswith("\n\nnothing to do: of 1 image none would change")
 
 
