@@ -15,6 +15,7 @@ from kiln.errors import KilnError
 
 _GLOBS = "ids or tags, with * and ?; all images where none is given"
 _VERSIONS = "the file that describes the family"
+_PYTHON_ORG = "a mirror of python.org's API and files; python.org itself if not given"
 _SOURCES = "a folder of source tarballs, for machines without network"
 
 
@@ -366,30 +367,32 @@ def bench_all(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 
 
 _OUT = "the file to write; standard output where none is given"
+_OFFLINE = "look nothing up: neither days nor digests of releases"
 _LENDER = "the family that lends lists of packages, labels and digests"
 
 
 @command(
     name="docker-library",
     help={
-        "source": "their versions.json", "parents": "architectures by parent image, as bashbrew tells them",
+        "source": "their versions.json",
+        "parents": "architectures by parent image, as bashbrew tells them; if not given, the family's own",
         "meta": "what their scripts hold: arch_exclusions, latest", "out": _OUT,
-        "repository": "the repository of the images", "versions": _LENDER,
+        "repository": "the repository of the images", "offline": _OFFLINE, "python_org": _PYTHON_ORG,
+        "versions": _LENDER,
     },
 )  # fmt: skip
 def import_docker_library(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, source: str = "", parents: str = "", meta: str = "", out: str = "",
-    repository: str = "python", versions: str = cli.VERSIONS,
+    repository: str = "python", offline: bool = False, python_org: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Turn docker-library/python's files into a versions.json."""
     from kiln import family, import_docker_library
 
-    if not (source and parents):
-        raise KilnError("--source and --parents are needed; name their versions.json and its parents' architectures")
-    result = import_docker_library.convert(
-        Path(source), Path(parents), Path(meta) if meta else None, family.load(versions).catalog, repository
-    )
-    cli.out(result.write(out))
+    if not source:
+        raise KilnError("--source is needed; name their versions.json")
+    first, second = (Path(name) if name else None for name in (parents, meta))
+    result = import_docker_library.convert(Path(source), first, second, family.load(versions).catalog, repository)
+    cli.out((result if offline else result.filled(python_org)).write(out))
 
 
 @command(
@@ -397,18 +400,19 @@ def import_docker_library(  # noqa: PLR0913, PLR0917 - each is a flag of the com
     help={
         "folder": "a checkout of infra7ti/docker-python", "out": _OUT,
         "default_target": "the target that tags may leave out; else as .env or the Makefile has it",
-        "repository": "the repository of the images", "versions": _LENDER,
+        "repository": "the repository of the images", "offline": _OFFLINE, "python_org": _PYTHON_ORG,
+        "versions": _LENDER,
     },
 )  # fmt: skip
-def import_infra7(
+def import_infra7(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     _: Any, folder: str, out: str = "", default_target: str = "", repository: str = "infra7/python",
-    versions: str = cli.VERSIONS,
+    offline: bool = False, python_org: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Turn a checkout of infra7ti/docker-python into a versions.json."""
     from kiln import family, import_infra7
 
     result = import_infra7.convert(Path(folder), family.load(versions).catalog, repository, default_target)
-    cli.out(result.write(out))
+    cli.out((result if offline else result.filled(python_org)).write(out))
 
 
 @command(help={"versions": _VERSIONS})
@@ -450,7 +454,7 @@ def lock(_: Any, globs: Any, check: bool = False, upgrade: bool = False, version
         "write": "write the file; without it, only the difference is shown",
         "exit_code": "exit 2 where there is something new",
         "allow_removal": "believe answers that lack what was there before",
-        "python_org": "a mirror of python.org's API and files; python.org itself if not given", "versions": _VERSIONS,
+        "python_org": _PYTHON_ORG, "versions": _VERSIONS,
     }
 )  # fmt: skip
 def update(  # noqa: PLR0913, PLR0917 - each is a flag of the command
@@ -480,7 +484,7 @@ _DRY = "show what would change, and write nothing"
         "like": "the target (or release) of the family that a new one is like", "dry_run": _DRY,
         "prerelease": "let a series mean its newest prerelease, too",
         "announced": "take in a release whose sources no origin serves yet: it is listed alone",
-        "python_org": "a mirror of python.org's API and files; python.org itself if not given", "versions": _VERSIONS,
+        "python_org": _PYTHON_ORG, "versions": _VERSIONS,
     }
 )  # fmt: skip
 def add(  # noqa: PLR0913, PLR0917 - each is a flag of the command

@@ -96,18 +96,25 @@ class Source(Struct, frozen=True, kw_only=True):
     variants: dict[str, tuple[Variant, ...]]
     """The images of each series, in its order."""
     parents: dict[str, list[str]]
-    parents_path: Path
+    parents_path: Path | None
+    """None where the architectures are those of the family's own targets."""
     meta: Meta
     meta_path: Path
     day: str
     """The day of the files, `YYYY-MM-DD`, or empty."""
 
 
-def read(source: Path, parents: Path, meta: Path | None, remarks: Remarks) -> Source:
-    """Return what the files hold. Raises CatalogError or ImportedError with the file and the place in it."""
+def read(source: Path, parents: Path | None, meta: Path | None, remarks: Remarks) -> Source:
+    """Return what the files hold; only the first must be there.
+
+    Raises CatalogError or ImportedError with the file and the place in it.
+    """
     entries = _entries(_object(source, "an object of series"), source, remarks)
     facts = _meta(meta, remarks) if meta else Meta()
-    images = catalog.convert(_object(parents, "an object of images"), dict[str, list[str]], str(parents), guide=_GUIDE)
+    images = dict[str, list[str]]()
+    if parents:
+        raw = _object(parents, "an object of images")
+        images = catalog.convert(raw, dict[str, list[str]], str(parents), guide=_GUIDE)
     return Source(
         path=source, entries=entries, parents=images, parents_path=parents, meta=facts,
         meta_path=meta or Path("meta.json"), day=_day(facts.python_commit_date, meta),

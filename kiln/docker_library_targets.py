@@ -37,14 +37,18 @@ def targets(theirs: Source, family: Catalog, remarks: Remarks) -> dict[str, Made
     made = {name: _target(name, used, theirs, family, remarks) for name, used in kinds.items()}
     wanted = _wanted(made)
     for parent in (parent for parent in theirs.parents if parent not in wanted):
-        remarks.add(f"{theirs.parents_path.name}: not the parent of any variant", catalog.short(parent))
+        file = theirs.parents_path.name if theirs.parents_path else ""
+        remarks.add(f"{file}: not the parent of any variant", catalog.short(parent))
     return made
 
 
 def _target(name: str, used: Mapping[Variant, str], theirs: Source, family: Catalog, remarks: Remarks) -> Made:
     kind = next(iter(used)).kind
     system = systems.System(name=name, distribution=_distribution(name, kind, theirs, family))
-    platforms = {ours(one): _platforms(_parent(system, one), f"{key}'s {name}", theirs) for one, key in used.items()}
+    assumed = [] if theirs.parents_path else _assumed(system, family, remarks)
+    platforms = {
+        ours(one): assumed or _platforms(_parent(system, one), f"{key}'s {name}", theirs) for one, key in used.items()
+    }
     union = _union(list(platforms.values()))
     for variant, some in platforms.items():
         if some != [one for one in union if one in some]:
@@ -54,6 +58,18 @@ def _target(name: str, used: Mapping[Variant, str], theirs: Source, family: Cata
     if nearest not in {"", name}:
         remarks.add(f"lists of packages are those of {nearest}; correct the names that differ", name)
     return Made(target=target, platforms=platforms)
+
+
+def _assumed(system: systems.System, family: Catalog, remarks: Remarks) -> list[str]:
+    """Return the platforms of the family's nearest target of the same distribution; Windows has its own."""
+    if not (nearest := systems.nearest_of(system, family)):
+        return []
+    like = "" if nearest == system.name else f" of {nearest}, the nearest"
+    remarks.add(
+        f"no --parents: platforms are taken to be those that this family knows{like}; correct `base.platforms` and "
+        "`platforms` where the image has others", system.name,
+    )  # fmt: skip
+    return list(family.targets[nearest].base.platforms)
 
 
 def _distribution(name: str, kind: str, theirs: Source, family: Catalog) -> Distribution:

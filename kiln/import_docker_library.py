@@ -15,14 +15,17 @@ from kiln.docker_library import Source, read
 from kiln.docker_library_exclusions import exclusions
 from kiln.docker_library_targets import ours, targets
 from kiln.errors import ImportedError
-from kiln.importing import UNKNOWN_DAY, VARIANTS, Remarks, Result, artifacts, newest_first, own_release, variants
+from kiln.importing import VARIANTS, Remarks, Result, artifacts, newest_first, own_release, variants
 from kiln.model import Artifact, Catalog, Release
 
 
-def convert(source: Path, parents: Path, meta: Path | None, family: Catalog, repository: str = "python") -> Result:
+def convert(
+    source: Path, parents: Path | None, meta: Path | None, family: Catalog, repository: str = "python"
+) -> Result:
     """Return docker-library's files as a family.
 
-    `family` lends what they do not say: lists of packages, labels, origins of sources. Raises
+    `family` lends what they do not say: lists of packages, labels, origins of sources, and without `parents`
+    the platforms of its own targets. Raises
     CatalogError or ImportedError, with the file and the place in it, for what cannot be understood.
     """
     remarks = Remarks()
@@ -38,11 +41,12 @@ def convert(source: Path, parents: Path, meta: Path | None, family: Catalog, rep
         releases=releases, exclusions=exclusions(theirs, made, remarks),
         latest=_latest(theirs, releases, remarks) or UNSET, schema=family.schema,
     )  # fmt: skip
-    return Result(imported, remarks, source)
+    return Result(imported, remarks, source, theirs.day)
 
 
 def _release(key: str, theirs: Source, family: Catalog, remarks: Remarks) -> Release:
     entry, images = theirs.entries[key], theirs.variants[key]
+    own = own_release(family, entry.version)
     names = list(dict.fromkeys(image.target for image in images))
     order = list(VARIANTS)
     places = [(names.index(one.target), order.index(ours(one))) for one in images]
@@ -54,7 +58,7 @@ def _release(key: str, theirs: Source, family: Catalog, remarks: Remarks) -> Rel
     sums = entry.checksums
     tarball = sums.source.sha256 if sums and sums.source else ""
     made = Release(
-        version=entry.version, released=_day(entry.version, theirs, family, remarks), flavours=["default"],
+        version=entry.version, released=own.released if own else "", flavours=["default"],
         targets=names, artifacts=artifacts(family, entry.version, tarball, remarks),
         pins=_pins(key, theirs) or UNSET,
     )  # fmt: skip
@@ -68,16 +72,6 @@ def _release(key: str, theirs: Source, family: Catalog, remarks: Remarks) -> Rel
 def _pins(key: str, theirs: Source) -> dict[str, str]:
     tools = {"pip": theirs.entries[key].pip, "setuptools": theirs.entries[key].setuptools}
     return {name: tool.version for name, tool in tools.items() if tool and tool.version}
-
-
-def _day(version: str, theirs: Source, family: Catalog, remarks: Remarks) -> str:
-    if own := own_release(family, version):
-        return own.released
-    if theirs.day:
-        remarks.add(f"the day of the release is not given; {theirs.day}, the day of the files; correct it", version)
-        return theirs.day
-    remarks.add(f"the day of the release is not given; {UNKNOWN_DAY} stands for it; correct it", version)
-    return UNKNOWN_DAY
 
 
 def _latest(theirs: Source, releases: Iterable[Release], remarks: Remarks) -> str:

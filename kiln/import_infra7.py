@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 from kiln import catalog, checks, envfile, systems
 from kiln.envfile import EnvFile
 from kiln.errors import ImportedError
-from kiln.importing import UNKNOWN_DAY, Remarks, Result, artifacts, newest_first, own_release, variants
+from kiln.importing import Remarks, Result, artifacts, newest_first, own_release, variants
 from kiln.model import Catalog, Distribution, Release, Target
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -224,10 +224,8 @@ def _releases(
         if any(_pins(one.file) != pins for one in same):
             remarks.add("targets pin different versions of pip or setuptools; those of the first one stand", version)
         own = own_release(family, version)
-        if not own:
-            remarks.add(f"the day of the release is not given; {UNKNOWN_DAY} stands for it; correct it", version)
         yield Release(
-            version=version, released=own.released if own else UNKNOWN_DAY, flavours=["default"], targets=targets,
+            version=version, released=own.released if own else "", flavours=["default"], targets=targets,
             artifacts=artifacts(family, version, "", remarks), pins=pins or UNSET,
         )  # fmt: skip
 

@@ -3,12 +3,11 @@
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from kiln import catalog, console, matrix, paths
+from msgspec.structs import replace
+
+from kiln import catalog, console, fill, matrix, paths
 from kiln.errors import ImportedError, KilnError
 from kiln.model import Artifact, Catalog, Release, Variant
-
-UNKNOWN_DAY = "1980-01-01"
-"""The day of a release that nothing tells; the earliest that file times in an image may have."""
 
 VARIANTS = {
     "full": "With compilers, headers and the usual libraries",
@@ -20,32 +19,59 @@ VARIANTS = {
 class Remarks:
     """What a person must know of an import, each thing once with all that it is about."""
 
-    def __init__(self) -> None:
-        self._about: dict[str, list[str]] = {}
+    def __init__(self, other: "Remarks | None" = None) -> None:
+        """Begin with those of another one."""
+        self.about: dict[str, list[str]] = {}
+        if other:
+            self.about |= {remark: list(about) for remark, about in other.about.items()}
 
     def add(self, remark: str, about: str = "") -> None:
         """Note something of a release, target or file."""
-        self._about.setdefault(remark, []).extend([about] if about else [])
+        self.about.setdefault(remark, []).extend([about] if about else [])
 
     def lines(self) -> list[str]:
         """Return a line for each remark: `3.9, 3.10: pip is not carried over`."""
         return [
-            f"{', '.join(dict.fromkeys(about))}: {remark}" if about else remark for remark, about in self._about.items()
+            f"{', '.join(dict.fromkeys(about))}: {remark}" if about else remark for remark, about in self.about.items()
         ]
 
 
 class Result:
     """A family made of another project's files."""
 
-    def __init__(self, family: Catalog, remarks: Remarks, source: Path) -> None:
-        """Check that the family loads and expands, so that no import leaves a broken file."""
+    def __init__(self, family: Catalog, remarks: Remarks, source: Path, day: str = "") -> None:
+        """Check that the family loads and expands, so that no import leaves a broken file.
+
+        `day` stands for that of a release that nothing tells.
+        """
+        self._family, self._remarks, self._source, self._day = family, remarks, source, day
+        family, told = self._dated(), Remarks(remarks)
+        for text, about in fill.left(family):
+            for version in about:
+                told.add(text, version)
+        if day:
+            text = f"the day of the release is not given; {day}, the day of the files; correct it"
+            for version in [one.version for one in self._family.releases if not one.released]:
+                told.add(text, version)
         self.text = catalog.dumps(family)
-        self.remarks = remarks.lines()
+        self.remarks = told.lines()
         name = f"{source}, as imported"
         try:
             matrix.expand(catalog.loads(self.text, name), name)
         except KilnError as error:
             raise ImportedError(f"{error}; correct it in what is imported") from None
+
+    def _dated(self) -> Catalog:
+        releases = [replace(one, released=one.released or self._day) for one in self._family.releases]
+        return replace(self._family, releases=releases)
+
+    def filled(self, home: str = "") -> "Result":
+        """Return the same with what python.org, Debian's index or a mirror knows of its releases."""
+        plan = fill.fill(self._family, home)
+        told = Remarks(self._remarks)
+        for remark in plan.remarks:
+            told.add(remark)
+        return Result(plan.catalog, told, self._source, self._day)
 
     def write(self, out: str) -> str:
         """Say the remarks, write the file, if one is named, and return what is for standard output."""
@@ -70,14 +96,13 @@ def own_release(family: Catalog, version: str) -> Release | None:
 
 
 def artifacts(family: Catalog, version: str, digest: str, remarks: Remarks) -> list[Artifact]:
-    """Return what a release is built from: by the digest, or as the family has it; else nothing, with a remark."""
+    """Return what a release is built from: by the digest, or as the family has it; else nothing."""
     if digest:
         return [Artifact(file=f"Python-{version}.tar.xz", sha256=digest)]
     own = own_release(family, version)
     if own and own.artifacts:
         remarks.add("no digest of the sources is given; taken from the family's own release", version)
         return own.artifacts
-    remarks.add("no digest of the sources is known, so it is listed and tagged, but cannot be built; add one", version)
     return []
 
 

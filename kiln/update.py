@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from kiln import catalog as catalogs
-from kiln import console, index, matrix, network, paths, pythonorg, reach, update_plan
+from kiln import console, fill, index, matrix, network, paths, pythonorg, reach, update_plan
 from kiln.errors import CatalogError, SelectionError, UpdateError
 from kiln.model import Catalog
 from kiln.update_plan import Plan
@@ -107,10 +107,18 @@ def _python(catalog: Catalog, removal: bool, home: str, names: Sequence[str]) ->
 
 
 def _releases(catalog: Catalog, removal: bool, home: str) -> Plan:
-    with console.step(f"{PYTHON}: asking {reach.shown(home)}"):
-        listing = pythonorg.releases(home)
+    filled = fill.fill(catalog, home)
+    try:
+        with console.step(f"{PYTHON}: asking {reach.shown(home)}"):
+            listing = pythonorg.releases(home)
+    except UpdateError as error:
+        if filled.catalog == catalog:
+            raise
+        # What was filled in is no half of an update: it says nothing of newer releases.
+        return Plan(catalog=filled.catalog, remarks=(*filled.remarks, f"{error}; newer releases were not looked for"))
+    catalog = filled.catalog
     successors, remarks = update_plan.successors(catalog, listing, removal=removal)
-    plan = Plan(catalog=catalog, remarks=remarks)
+    plan = Plan(catalog=catalog, remarks=(*filled.remarks, *remarks))
     for one in successors:
         release = pythonorg.pin(one.old, one.new, catalog.sources, home)
         step = update_plan.replace(plan.catalog, one.old, release, one.new.version)

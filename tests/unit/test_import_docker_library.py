@@ -93,7 +93,7 @@ def test_systems_of_long_ago_follow_the_same_rules(tmp_path):
     }  # fmt: skip
     assert found["3.7.3-stretch"]["SharedTags"] == "3.7.3, 3.7, 3, latest"
     assert "stretch, jessie: lists of packages are those of bookworm; correct the names that differ" in result.remarks
-    assert any(line.startswith("2.7.16, 3.7.3: no digest of the sources is known") for line in result.remarks)
+    assert any(line.startswith("3.7.3, 2.7.16: no digest of the sources is known") for line in result.remarks)
 
 
 def test_folders_of_a_suite_may_be_written_the_old_way(tmp_path):
@@ -180,7 +180,7 @@ REMARKS = [
     ({"3.13": ENTRY}, {"arch_exclusions": {"s390x": ["3.13:debian", "9.9:alpine"]}}, '"3.13:debian", "9.9:alpine": leaving out s390x'),
     ({"3.13": ENTRY}, {"surprise": 1}, '"surprise": meta.json: not used'),
     ({"3.13": entry(variants=["trixie"])}, {}, '"debian:trixie-slim", "alpine:3.23": parents.json: not the parent'),
-    ({"3.13": entry(version="3.13.4")}, {}, "3.13.4: the day of the release is not given; 1980-01-01"),
+    ({"3.13": entry(version="3.13.4")}, {}, "3.13.4: its day is not known; add \"released\""),
     ({"3.13": entry(version="3.13.4")}, {"python_commit_date": "2024-10-18T16:48:18-07:00"}, "3.13.4: the day of the release is not given; 2024-10-18"),
     ({"3.13": ENTRY, "3.12": entry(version="3.12.1", checksums={})}, {"latest": "3.12"}, "3.12: is latest, though"),
 ]  # fmt: skip
