@@ -16,6 +16,9 @@ TRIALS: dict[tuple[str, ...], list[str]] = {}
 
 _SHELL = re.compile(rb"#!.*\b(ba)?sh\b")
 
+# What `invoke` needs, and what `nox` adds; the second is locked within the first.
+LOCKS = ("requirements", "requirements-nox")
+
 if OURS:
     # `.venv/bin/nox` works without an activated environment too.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
@@ -27,7 +30,8 @@ nox.options.sessions = ["lint", "types", "unit", "drift", "build", "test-images"
 
 def _install(session: nox.Session) -> None:
     if not OURS:
-        session.install("--require-hashes", "-r", "requirements.txt")
+        # What is locked is installed, and nothing is resolved: `./run` says why.
+        session.install("--no-deps", "--require-hashes", "--only-binary=:all:", *(f"-r{name}.txt" for name in LOCKS))
 
 
 def _python(session: nox.Session, *args: str) -> None:
@@ -135,9 +139,9 @@ def engine(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def lock(session: nox.Session) -> None:
-    """Refresh requirements.txt, and that of `invoke bench.speed`: exact versions with hashes, no URLs."""
+    """Refresh both locks, and that of `invoke bench.speed`: exact versions with hashes, no URLs."""
     _install(session)
-    for name in ("requirements", "benchmarks/speed/requirements"):
+    for name in (*LOCKS, "benchmarks/speed/requirements"):
         session.run(
             "uv", "pip", "compile", "--universal", "--upgrade", "--generate-hashes", "--no-emit-index-url",
             "--no-header", "--no-annotate", "--quiet", "--python-version", "3.11",

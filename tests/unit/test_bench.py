@@ -5,8 +5,8 @@ import io
 import json
 import re
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
-import matplotlib.font_manager  # noqa: F401 - looks for fonts with a program, which a test may not
 import pytest
 
 from kiln import (
@@ -431,15 +431,74 @@ FIGURES = {
 }
 
 
+def finding(name, value, **more):
+    """Return a figure that the plot shows."""
+    return Finding(name=name, value=value, unit="x", **more)
+
+
+def drawn(**sections):
+    """Return the plot of sections, each a list of figures, as XML."""
+    found = {
+        name: Measured(machine={}, section=Section(name=name, findings=tuple(findings), timings=()))
+        for name, findings in sections.items()
+    }
+    return ElementTree.fromstring(bench_plot.svg(found))  # noqa: S314 - it is our own
+
+
+def found_by(root, element, name):
+    """Return the elements of a class, in their order."""
+    return [one for one in root.iter(f"{{http://www.w3.org/2000/svg}}{element}") if one.get("class") == name]
+
+
 def test_the_plot_is_the_same_for_the_same_figures():
-    """And another one for others; it holds no day, and its background is the page's."""
+    """And another one for others."""
     first = bench_plot.svg(FIGURES)
     assert first == bench_plot.svg(FIGURES)
     assert "figure of size" in first
-    assert "<dc:date>" not in first
     assert "0.70" in first
     other = FIGURES | {"size": Measured(machine={}, section=measured("size", 0.8).sections[0])}
     assert first != bench_plot.svg(other)
+
+
+def test_a_bar_is_as_long_as_its_figure():
+    """Half of the reference is half as long; the bound stands where it belongs."""
+    root = drawn(size=[finding("half", 0.5, bound=0.75), finding("all", 1.0, bound=1.0)])
+    half, whole = (float(bar.get("width")) for bar in found_by(root, "rect", "ours")[1:])
+    assert half * 2 == whole
+    bound = float(found_by(root, "line", "bound")[1].get("x1"))
+    reference = float(found_by(root, "line", "reference")[1].get("x1"))
+    assert bound == pytest.approx(reference - whole / 4)
+
+
+def test_a_plot_holds_all_its_bars():
+    """However many there are: each has a row of its own within the picture."""
+    root = drawn(size=[finding("a", 0.5, bound=1)], speed=[finding(f"b{number}", 1.5) for number in range(50)])
+    bars = found_by(root, "rect", "ours")[1:]
+    tops = [float(bar.get("y")) for bar in bars]
+    assert len(set(tops)) == 51
+    assert tops == sorted(tops)
+    assert tops[-1] + 20 < float(root.get("height"))
+    assert max(float(bar.get("width")) for bar in bars) < float(root.get("width"))
+
+
+def test_a_name_may_hold_what_xml_needs():
+    """It is text, whatever stands in it."""
+    root = drawn(size=[finding("a < b & c", 0.5, bound=1)])
+    assert [text.text for text in found_by(root, "text", "name")] == ["a < b & c"]
+
+
+def test_disturbed_figures_look_so():
+    """They have a colour and a word of their own, and the legend says what that is."""
+    calm, disturbed = finding("calm", 1.1, spread=0.01), finding("disturbed", 1.2, spread=0.5)
+    assert len(found_by(drawn(speed=[calm]), "rect", "disturbed")) == 0
+    root = drawn(speed=[calm, disturbed])
+    assert len(found_by(root, "rect", "disturbed")) == 2
+    assert "1.20 disturbed" in [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_plot_of_other_figures_is_empty():
+    """Figures that are not compared with the reference have no bars."""
+    assert found_by(drawn(cli=[finding("invoke --list", 0.1, bound=0.4)]), "text", "name") == []
 
 
 def test_the_page_has_a_row_for_each_bound():
