@@ -27,7 +27,7 @@ _LEAST = 0.97
 _INSTALL = """
 import subprocess, sys
 open("/tmp/requirements.txt", "w").write(GIVEN["requirements"])
-words = "--quiet --no-cache-dir --require-hashes --only-binary=:all: --requirement /tmp/requirements.txt --target"
+words = "--quiet --no-cache-dir --no-deps --require-hashes --only-binary=:all: -r /tmp/requirements.txt --target"
 command = [sys.executable, "-m", "pip", "install", *words.split(), GIVEN["place"]]
 done = subprocess.run(command, capture_output=True, text=True)
 if done.returncode:
