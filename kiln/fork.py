@@ -8,7 +8,20 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kiln import bench_page, bench_results, catalog, family, fork_wish, generated, matrix, paths, process, readme
+from kiln import (
+    bench_page,
+    bench_results,
+    catalog,
+    family,
+    fork_wish,
+    generated,
+    matrix,
+    paths,
+    process,
+    readme,
+    render,
+    schema,
+)
 from kiln.errors import CommandError, ForkError
 from kiln.fork_wish import Wish
 from kiln.matrix import Matrix
@@ -93,10 +106,13 @@ def make(old: Matrix, wanted: Wish, origin: str = "") -> Fork:
     text = catalog.dumps(described)
     new = matrix.expand(catalog.loads(text, str(old.file)), old.file)
     texts = readme.texts(new, merge_local=False, figures={} if moved else None)
-    changes: dict[str, str | None] = {**generated.changes(new)}
+    changes = {
+        f"{render.FOLDER}/{name}": after for name, after in render.changes(new, old.folder / render.FOLDER).items()
+    }
+    texts[generated.SCHEMA] = readme.held(old.folder / generated.SCHEMA), schema.text()
     changes |= {name: after for name, (before, after) in texts.items() if before != after}
     changes |= {name: None for name in _MEASURED if moved and (old.folder / name).exists()}
-    if described != old.catalog:
+    if text != readme.held(old.file):
         changes[old.file.name] = text
     documents = {name: after for name, (_, after) in texts.items() if name.endswith(".md")}
     return Fork(old=old, new=new, changes=changes, spoken=spoken(documents, old) if moved else [])
@@ -125,7 +141,7 @@ def dirty(folder: Path, names: Iterable[str]) -> str:
 
 def _summary(names: list[str]) -> str:
     """Return names, those of a folder with many files as their number."""
-    many = f"{generated.FOLDER}/"
+    many = f"{render.FOLDER}/"
     some = [name for name in names if not name.startswith(many)]
     count = len(names) - len(some)
     return ", ".join([*([f"{count} files in {many}"] if count else []), *some])

@@ -6,15 +6,6 @@ from kiln import console, paths, render, schema
 from kiln.matrix import Matrix
 
 SCHEMA = "versions.schema.json"
-FOLDER = render.FOLDER
-
-
-def changes(matrix: Matrix) -> dict[str, str | None]:
-    """Return what would change, by the file's name in the family's folder; None: removed."""
-    found: dict[str, str | None] = {
-        f"{FOLDER}/{name}": text for name, text in render.changes(matrix, matrix.folder / FOLDER).items()
-    }
-    return found if _schema(matrix) == schema.text() else {**found, SCHEMA: schema.text()}
 
 
 def write(matrix: Matrix) -> str:
@@ -24,7 +15,7 @@ def write(matrix: Matrix) -> str:
     """
     for reason in render.lacks(matrix):
         console.say(f"not rendered: {reason}")
-    changed = [f"{FOLDER}/{name}" for name in render.write(matrix, matrix.folder / FOLDER)]
+    changed = [f"{render.FOLDER}/{name}" for name in render.write(matrix, matrix.folder / render.FOLDER)]
     if _schema(matrix) != schema.text():
         paths.write_whole(matrix.folder / SCHEMA, schema.text())
         changed.append(SCHEMA)
@@ -37,7 +28,7 @@ def drift(matrix: Matrix) -> str:
         _schema(matrix).splitlines(keepends=True), schema.text().splitlines(keepends=True),
         SCHEMA, f"generated/{SCHEMA}",
     )  # fmt: skip
-    return render.drift(matrix, matrix.folder / FOLDER) + "".join(difference)
+    return render.drift(matrix, matrix.folder / render.FOLDER) + "".join(difference)
 
 
 def _schema(matrix: Matrix) -> str:

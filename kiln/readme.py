@@ -118,7 +118,7 @@ def texts(matrix: Matrix, *, merge_local: bool, figures: Figures | None = None) 
     rendered = {FILE: dumps_results(results)}
     # A family without a README gets a first one.
     for name in dict.fromkeys((README, *_documents(folder))):
-        rendered[name] = update(_held(folder / name) or made.render(FIRST), made, name)
+        rendered[name] = update(held(folder / name) or made.render(FIRST), made, name)
     if measured:
         rendered[bench_page.PLOT] = bench_plot.svg(measured)
     rendered |= {name: toc.update(made.render(template), name) for name, template in PAGES.items()}
@@ -126,7 +126,7 @@ def texts(matrix: Matrix, *, merge_local: bool, figures: Figures | None = None) 
         page = Pages(facts=facts(matrix, results, {}, package), family=folder)
         name = f"{PACKAGES}/{package}/{README}"
         rendered[name] = toc.update(page.render(PACKAGE), name)
-    return {name: (_held(folder / name), text) for name, text in rendered.items()}
+    return {name: (held(folder / name), text) for name, text in rendered.items()}
 
 
 def _packages(matrix: Matrix) -> list[str]:
@@ -134,7 +134,7 @@ def _packages(matrix: Matrix) -> list[str]:
     return list(dict.fromkeys(image.installed.name for image in matrix.packages if image.installed))
 
 
-def _held(path: Path) -> str:
+def held(path: Path) -> str:
     """Return a document's text, empty if there is none yet."""
     return read(path) if path.exists() else ""
 
