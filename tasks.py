@@ -371,6 +371,11 @@ _OFFLINE = "look nothing up: neither days nor digests of releases"
 _LENDER = "the family that lends lists of packages, labels and digests"
 
 
+def _check_offline(*, offline: bool, python_org: str) -> None:
+    if offline and python_org:
+        raise KilnError("--offline --python-org: ask python.org, or nobody? leave one out")
+
+
 @command(
     name="docker-library",
     help={
@@ -390,6 +395,7 @@ def import_docker_library(  # noqa: PLR0913, PLR0917 - each is a flag of the com
 
     if not source:
         raise KilnError("--source is needed; name their versions.json")
+    _check_offline(offline=offline, python_org=python_org)
     first, second = (Path(name) if name else None for name in (parents, meta))
     result = import_docker_library.convert(Path(source), first, second, family.load(versions).catalog, repository)
     cli.out((result if offline else result.filled(python_org)).write(out))
@@ -409,6 +415,7 @@ def import_infra7(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     offline: bool = False, python_org: str = "", versions: str = cli.VERSIONS,
 ) -> None:  # fmt: skip
     """Turn a checkout of infra7ti/docker-python into a versions.json."""
+    _check_offline(offline=offline, python_org=python_org)
     from kiln import family, import_infra7
 
     result = import_infra7.convert(Path(folder), family.load(versions).catalog, repository, default_target)

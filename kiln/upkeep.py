@@ -1,5 +1,6 @@
 """`invoke add` and `invoke drop` from end to end: look up, show what changes, write all of it or nothing."""
 
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from kiln import add_package, add_release, add_target, console, drop, family, named, paths, process, proposal
 from kiln import catalog as catalogs
 from kiln.add_release import Choice
-from kiln.errors import CommandError, UpdateError
+from kiln.errors import CommandError, SelectionError, UpdateError
 from kiln.image import PACKAGES as FOLDER
 from kiln.matrix import Matrix
 from kiln.named import Named
@@ -17,6 +18,10 @@ from kiln.update_plan import Plan
 def adding(file: Path, words: Sequence[str], choice: Choice, *, dry_run: bool) -> str:
     """Add what words name to a family; return what a person is told."""
     wanted = named.parse(words, "add")
+    _check_flag("--like", choice.like, wanted.releases or wanted.targets, "releases and targets")
+    _check_flag("--prerelease", choice.prerelease, wanted.releases, "releases")
+    _check_flag("--announced", choice.announced, wanted.releases, "releases")
+    _check_flag("--python-org", choice.home, wanted.releases, "releases")
     matrix, file = _load(file)
     plan = Plan(catalog=matrix.catalog)
     if wanted.releases:
@@ -34,11 +39,17 @@ def adding(file: Path, words: Sequence[str], choice: Choice, *, dry_run: bool) -
     return proposal.conclude(change, dry_run=dry_run, after=_next(wanted, file))
 
 
+def _check_flag(flag: str, given: object, about: Sequence[str], kinds: str) -> None:
+    """Raise SelectionError for a flag that would be ignored, because none of its kinds is named."""
+    if given and not about:
+        raise SelectionError(f"{flag}: is about {kinds}, and none is named; leave it out")
+
+
 def _next(wanted: Named, file: Path) -> str:
     """Return the commands that build and test what was added."""
     globs = [f"{word}*" for word in wanted.releases] + [f"*-{name}" for name in wanted.targets]
     globs += [f"{word.partition('[')[0]}:*" for word in wanted.packages]
-    words = " ".join(f"'{glob}'" for glob in globs)
+    words = shlex.join(globs)
     about = family.option(file.absolute())
     return f"./run invoke build {words}{about} && ./run nox -s test-images -- {words}{about}"
 
@@ -46,6 +57,7 @@ def _next(wanted: Named, file: Path) -> str:
 def dropping(file: Path, words: Sequence[str], *, dry_run: bool, discard: bool) -> str:
     """Drop what words name from a family, with all that refers to it; return what a person is told."""
     wanted = named.parse(words, "drop")
+    _check_flag("--discard", discard, wanted.packages, "packages")
     matrix, file = _load(file)
     plan = drop.plan(matrix.catalog, wanted)
     folders = [matrix.folder / FOLDER / name for name in wanted.packages]

@@ -129,6 +129,13 @@ def test_what_goes_to_a_pipe_is_complete(tmp_path: Path, file: Path) -> None:
             "error: --python-org: uvicorn is not asked for there; name python too, or leave it out",
         ),
         ("bench size cli --recorded", "error: --recorded: no use for size, cli; leave it out"),
+        ("add target forky --like trixie --announced", "error: --announced: is about releases, and none is named; leave"),
+        ("add package hypercorn --like trixie", "error: --like: is about releases and targets, and none is named; leave"),
+        ("drop 3.12 --discard", "error: --discard: is about packages, and none is named; leave it out"),
+        (
+            "import.infra7 /nowhere --offline --python-org https://example.org",
+            "error: --offline --python-org: ask python.org, or nobody? leave one out",
+        ),
         ("readme --out x.md", "error: --out, --values, --package and --no-toc are of a page; name a template with"),
     ],
 )  # fmt: skip
