@@ -25,7 +25,7 @@ if OURS:
 nox.options.default_venv_backend = "none" if OURS else "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = not OURS
-nox.options.sessions = ["lint", "types", "unit", "drift", "build", "test-images", "engine"]
+nox.options.sessions = ["lint", "types", "unit", "drift", "fork", "build", "test-images", "engine"]
 
 
 def _install(session: nox.Session) -> None:
@@ -52,11 +52,11 @@ def _trial(session: nox.Session, *flags: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the code, the Dockerfiles, the workflows, the actions and their scripts."""
+    """Check the code, the Dockerfiles (or those that are named), the workflows, the actions and their scripts."""
     _install(session)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    files = sorted(str(path) for path in Path("dockerfiles").rglob("Dockerfile"))
+    files = session.posargs or sorted(str(path) for path in Path("dockerfiles").rglob("Dockerfile"))
     session.log(f"hadolint on {len(files)} Dockerfiles")
     session.run("hadolint", *files, silent=True, log=False)
     session.run("zizmor", "--offline", "--quiet", ".github")
@@ -92,6 +92,14 @@ def drift(session: nox.Session) -> None:
     session.run("invoke", "generate", "--check")
     session.run("invoke", "readme", "--check")
     session.run("invoke", "lock", "--check")
+
+
+@nox.session
+def fork(session: nox.Session) -> None:
+    """Make the next releases and several forks of this checkout in clones, and run the checks above in each."""
+    _install(session)
+    workers = str(os.cpu_count() or 1)
+    _python(session, "-m", "pytest", "tests/fork", "-v", "-n", workers, "--maxschedchunk=1", *session.posargs)
 
 
 @nox.session

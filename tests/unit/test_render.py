@@ -1,5 +1,6 @@
 """Dockerfiles are a pure function of the family, and their folder holds nothing else."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -136,8 +137,21 @@ def test_generating_in_a_familys_folder(tmp_path):
     """The schema is written beside the Dockerfiles, and reported as they are."""
     found = f.expand(tmp_path, f.family())
     assert generated.SCHEMA in generated.drift(found)
-    assert generated.write(found).endswith("4 of 4 generated files changed")
-    assert generated.write(found) == "0 of 4 generated files changed"
+    assert generated.write(found).endswith("4 of 5 generated files changed")
+    assert generated.write(found) == "0 of 5 generated files changed"
+
+
+def test_the_familys_file_has_one_form(tmp_path):
+    """However it was typed, the next update's difference is of what changed; generating it says so, and nothing else."""
+    found = f.expand(tmp_path, f.family())
+    generated.write(found)
+    file, text = tmp_path / "versions.json", (tmp_path / "versions.json").read_text()
+    file.chmod(0o600)
+    file.write_text(json.dumps(dict(reversed(f.family().items()))))
+    assert '+  "registry": "",' in generated.drift(found)
+    assert generated.write(found) == "versions.json\n1 of 5 generated files changed"
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (text, 0o600)
+    assert generated.drift(found) == ""
 
 
 def test_a_broken_template_is_one_line_with_its_place(ours, tmp_path, monkeypatch):
