@@ -170,7 +170,7 @@ def test_one_failure_does_not_cancel_the_others(family):
     assert lines[f"{GONE}-trixie"].endswith(f"  {GONE}: its sources cannot be had from anywhere")
     assert done.stdout.count(f"Python-{GONE}.tar.xz: ") == 1
     failed = re.fullmatch(
-        r"failed +\w+  E: Unable to locate package kiln-no-such-package \(exit code: 100\); see (\S+)", lines[FULL]
+        r"failed +\w+ +E: Unable to locate package kiln-no-such-package \(exit code: 100\); see (\S+)", lines[FULL]
     )
     assert "Unable to locate package kiln-no-such-package" in Path(failed[1]).read_text("utf-8")
     assert family.record(FULL) is None
