@@ -138,6 +138,21 @@ def test_what_is_there_is_not_made_again(ready, index):
         assert (done.stdout, done.stderr) == (f"{word} 1\n", "")
 
 
+def test_a_command_names_files_of_the_folder_that_it_is_typed_in(ready, index, tmp_path):
+    """Also after an environment was made, by another `./run` in between; other programs work on the checkout."""
+    folder = tmp_path / "my family"
+    folder.mkdir()
+    for word, begin in (("invoke", f"{folder} -r {ready}"), ("nox", str(ready))):
+        program = ready / ".venv/bin" / word
+        program.write_text(f"#!{program.parent}/python\nimport os, sys\nprint(os.getcwd(), *sys.argv[1:])\n")
+        for place, more in ((folder, {}), (ready, {"KILN_MADE": "1", "KILN_FROM": str(folder)})):
+            done = subprocess.run(
+                [ready / "run", word, "x"], cwd=place, env=environment(index, **more), capture_output=True, text=True,
+                check=True,
+            )  # fmt: skip
+            assert done.stdout == f"{begin} x\n"
+
+
 def test_a_changed_lock_is_made_anew(ready, index):
     """What is no longer locked goes."""
     newer = {name: data for name, data in OFFERED.items() if name.startswith("invoke")}
