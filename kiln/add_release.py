@@ -1,12 +1,13 @@
 """A family with further releases of Python, of which all that can be looked up is looked up."""
 
+import re
 from collections.abc import Sequence
 
 from msgspec import UNSET, Struct, structs
 from packaging.version import InvalidVersion, Version
 
 from kiln import pythonorg, releases
-from kiln.checks import FREETHREADED
+from kiln.checks import FREETHREADED, VERSION
 from kiln.errors import SelectionError, UpdateError
 from kiln.model import Artifact, Catalog, Release
 from kiln.releases import Found, Known
@@ -46,7 +47,8 @@ def _parsed(word: str) -> Version:
         version = Version(word)
     except InvalidVersion:
         version = Version("0")
-    if not version.major or str(version) != word or len(version.release) not in {2, 3}:
+    plain = releases.current(word) or re.fullmatch(VERSION, word)
+    if not version.major or str(version) != word or not plain:
         raise SelectionError(
             f"{word!r}: no version or series of Python; write one such as 3.13.15 or 3.16, "
             f"or `invoke add target {word}`, `invoke add package {word}`"

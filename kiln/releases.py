@@ -89,7 +89,8 @@ def find(old: Release, version: str, known: Known) -> Found | None:
     Its files are fetched, so that no digest stands for a file that nobody has seen.
     Raises UpdateError for answers that contradict each other or the file.
     """
-    old = structs.replace(old, version=version)
+    if version != old.version:
+        old = structs.replace(old, version=version, released="", artifacts=[])
     ways = (_python_org, _debian, _mirrors)
     return next((found for way in ways if (found := way(old, known))), None)
 
