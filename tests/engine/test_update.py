@@ -468,3 +468,11 @@ def test_the_real_index_answers(tmp_path: Path, site: Site) -> None:
     assert done.returncode == 0, done.stderr
     assert len(command.package.versions) == 2
     assert not set(command.package.versions) & set(before)
+
+
+def test_a_package_without_versions_is_filled_in(command: Command) -> None:
+    """Its `keep` says with how many; nobody types the first one."""
+    command.write(versions=[])
+    command.site.page("0.9.0", "0.18.3", "0.19.0")
+    command.run("uvicorn", "--write")
+    assert command.package.versions == ["0.19.0", "0.18.3"]

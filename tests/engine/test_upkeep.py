@@ -239,3 +239,31 @@ def test_an_import_looks_up_what_is_not_told(tmp_path: Path, site: Site) -> None
     assert '3.12.1: its day is not known; add "released": "YYYY-MM-DD"' in done.stderr
     offline = lender.run("import.infra7", str(checkout), "--offline", org=site.url)
     assert "3.13.6, 3.12.1: its day is not known" in offline.stderr
+
+
+def test_announced_releases_break_no_plan(tmp_path: Path, site: Site) -> None:
+    """The mirror answers that it does not have the file: the rest is planned, and naming the release is an error."""
+    mirrors = {"debian": [], "mirrors": [f"{site.url}/python"]}
+    data = [f.release(NEXT, targets=["trixie"]), f.release(HELD, targets=["trixie"])]
+    site.answers[f"/python/{HELD}/Python-{HELD}.tar.xz"] = Reply(b"x", kind="application/x-xz")
+    own = Folder(tmp_path / "family", tmp_path / "kiln", releases=data, sources=mirrors)
+    rows = {row["version"]: row for row in json.loads(plan(own, "matrix", "--json").stdout)}
+    assert (rows[NEXT]["state"], rows[NEXT]["sources"], rows[HELD]["state"]) == ("announced", None, "available")
+    assert " announced " in plan(own, "matrix").stdout
+    done = plan(own, "build", "--all", "--dry-run", "--json")
+    assert f"passed over: {NEXT}: announced, and no origin serves the sources yet" in done.stderr
+    assert f"{HELD}-slim-trixie" in done.stdout
+    named = plan(own, "build", f"{NEXT}-slim-trixie", "--dry-run", expected=1)
+    assert f"error: {NEXT}-slim-trixie: {NEXT} is announced, and no origin serves the sources yet" in named.stderr
+    assert f"error: {NEXT}: announced" in plan(own, "build", f"{NEXT}*", "--dry-run", expected=1).stderr
+
+
+def plan(own: Folder, *words: str, expected: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command that asks nobody but the mirror."""
+    env = {**os.environ, "KILN_HOME": str(own.home), "no_proxy": "127.0.0.1,localhost", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", *words, "--versions", str(own.file)], cwd=paths.ROOT, env=env,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == expected, done.stdout + done.stderr
+    return done

@@ -159,3 +159,15 @@ def test_a_start_script_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(RenderError, match=r"its command is the script .*packages/uvicorn/start, which is not there"):
         packages.context_digest(expand(tmp_path, command=["start"]).packages[0], "lock")
     assert packages.context_digest(expand(tmp_path, command=["python3", "-m", "uvicorn"]).packages[0], "lock")
+
+
+def test_versions_may_be_empty_where_the_index_fills_them_in(tmp_path):
+    """Only with `keep`; until then there are no images of it, and everything else is there."""
+    empty = {**UVICORN, "versions": [], "keep": 3}
+    found = f.expand(tmp_path, f.family(packages={"uvicorn": empty, "other": UVICORN}))
+    assert {image.installed.name for image in found.packages} == {"other"}
+    del empty["keep"]
+    with pytest.raises(
+        CatalogError, match=r"versions: found an empty list; name at least one, or set `keep` and run `invoke"
+    ):
+        f.load(tmp_path, f.family(packages={"uvicorn": empty}))
