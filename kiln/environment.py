@@ -152,7 +152,7 @@ def _call(command: Sequence[str], log: Path) -> None:
     with log.open("ab") as file:
         code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False).returncode
     if code:
-        raise KilnError(pip.explain(log.read_text("utf-8", errors="replace"), code))
+        raise KilnError(pip.explain(log.read_text("utf-8", errors="replace"), code, command[0]))
 
 
 @contextlib.contextmanager

@@ -96,13 +96,14 @@ def download(part: Path, package: str, log: Path) -> Path:
     return folder
 
 
-def explain(log: str, code: int) -> str:
-    """Return why pip failed and what to do about it, in one line, from what it printed."""
+def explain(log: str, code: int, program: str = "pip") -> str:
+    """Return why pip, or what came before it, failed and what to do about it, in one line, from what it printed."""
     for pattern, remedy in _REASONS:
         if found := re.search(pattern, log, re.MULTILINE):
             return found.expand(remedy)
-    last = [line for line in log.splitlines() if re.match(r"ERROR:|error:|\w*(?:Error|Exception)\b", line)]
-    return f"pip failed: {last[-1].removeprefix('ERROR: ') if last else f'exit code {code}'}"
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"ERROR:|error:|\w*(?:Error|Exception)\b", line)] or lines
+    return f"{program} failed: {errors[-1].removeprefix('ERROR: ') if errors else f'exit code {code}'}"
 
 
 _INDEX = "or name another index in PIP_INDEX_URL"
