@@ -100,6 +100,6 @@ def test_what_is_missing_is_one_line(enter, index):
         "install it (Debian 12 and later: apt-get install python3)"
     )
     assert "found: none" in line(
-        enter("PATH=/tools; mkdir /tools; ln -s /usr/bin/dirname /usr/bin/cmp /tools; ./run invoke")
+        enter("mkdir /tools; ln -s /usr/bin/dirname /usr/bin/cmp /tools; PATH=/tools; ./run invoke")
     )
     assert sorted(path.name for path in enter.root.glob(".venv*")) == [".venv.lock", ".venv.log"]
