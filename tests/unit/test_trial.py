@@ -199,6 +199,23 @@ def test_what_an_image_lacks(tmp_path, here):
     assert known.lack(unpinned.images[0]) == ("nothing is pinned for", "3.13.5")
 
 
+def test_what_the_command_builds(tmp_path, here, monkeypatch, capfd):
+    """It is chosen of what globs select and printed with its reasons; nothing at all is an error."""
+    monkeypatch.setattr("kiln.engine.seen", lambda: None)
+    monkeypatch.setattr("kiln.engine.native_platform", lambda: "linux/amd64")
+    here(["3.13.5"], ["trixie", "3.24"])
+    matrix = f.expand(tmp_path, f.family(releases=[f.release("3.14.2"), f.release("3.13.5")]))
+    assert trial.ids(matrix, ["*slim*"], None, start=False) == ["3.13.5-slim-trixie"]
+    assert capfd.readouterr().err.splitlines() == [
+        "trial: 1 of 1 images that can be built from here",
+        "  the newest series: 3.13.5-slim-trixie",
+        "  passed over: no sources for 3.14.2",
+    ]
+    with pytest.raises(SelectionError, match="nothing can be built from here; see `invoke doctor`"):
+        trial.ids(matrix, ["3.14*"], None, start=False)
+    assert capfd.readouterr().err == "trial: nothing; no sources for 3.14.2\n"
+
+
 def test_a_family_without_slim_images_has_a_default(tmp_path, here):
     """`invoke build` alone builds the newest image there is."""
     data = f.family()
