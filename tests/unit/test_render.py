@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +10,7 @@ from kiln import generated, render
 from kiln.errors import RenderError
 from kiln.model import Compression
 from tests.unit import family as f
+from tests.unit.fixtures import ROOT
 
 
 def test_images_of_one_compile_key_share_their_compile_stage(ours):
@@ -157,7 +157,7 @@ def test_the_familys_file_has_one_form(tmp_path):
 def test_a_broken_template_is_one_line_with_its_place(ours, tmp_path, monkeypatch):
     """A maintainer who breaks a template is told where."""
     # All of them: which stages another test has rendered before must not matter.
-    shutil.copytree(Path(__file__).parents[2] / "templates", tmp_path / "templates")
+    shutil.copytree(ROOT / "templates", tmp_path / "templates")
     (tmp_path / "templates" / "Dockerfile.j2").write_text("FROM x\n{{ nothing }}\n")
     monkeypatch.setattr("kiln.paths.ROOT", tmp_path)
     render.environment.cache_clear()
