@@ -27,6 +27,8 @@ class Known(Struct, frozen=True, kw_only=True):
     """python.org, or a mirror of its API and files."""
     listed: tuple[Listed, ...] = ()
     debian: tuple[SourceFile, ...] = ()
+    asked: tuple[str, ...] = ()
+    """The origins that answer, for people."""
     silent: tuple[str, ...] = ()
     """Why an origin says nothing, for each that does not answer."""
 
@@ -47,19 +49,24 @@ class Found(Struct, frozen=True, kw_only=True):
 
 def ask(origins: Origins, home: str, wanted: Iterable[Version]) -> Known:
     """Return what python.org and Debian's index list; the series of `wanted` say where to look in the latter."""
-    silent, listed, files = [], tuple[Listed, ...](), list[SourceFile]()
+    asked, silent = list[str](), list[str]()
+    listed, files = tuple[Listed, ...](), list[SourceFile]()
     try:
         with console.step(f"asking {reach.shown(home)}"):
             listed = pythonorg.releases(home)
+        asked.append(reach.shown(home))
     except UpdateError as error:
         silent.append(str(error).replace("; nothing was changed, try again later", ""))
     names = sorted({f"python3.{minor}" for one in wanted for minor in _decade(one.minor)})
     if origins.debian:
         try:
             files = apt.source_files(origins.debian, names)
+            asked.append(f"Debian ({', '.join(origins.debian)})")
         except KilnError as error:
             silent.append(str(error))
-    return Known(origins=origins, home=home, listed=listed, debian=tuple(files), silent=tuple(silent))
+    return Known(
+        origins=origins, home=home, listed=listed, debian=tuple(files), asked=tuple(asked), silent=tuple(silent)
+    )  # fmt: skip
 
 
 def _decade(minor: int) -> range:
@@ -167,10 +174,7 @@ def _mirrors(old: Release, known: Known) -> Found | None:
 
 def unknown(version: str, known: Known) -> str:
     """Return why no origin knows a release, and what to do."""
-    asked = [reach.shown(known.home)] * bool(known.listed) + [f"Debian ({', '.join(known.origins.debian)})"] * bool(
-        known.debian
-    )
-    lists = f"not listed by {' or '.join(asked)}" if asked else "no origin answers"
+    lists = f"not listed by {' or '.join(known.asked)}" if known.asked else "no origin answers"
     silent = "".join(f"; {reason}" for reason in known.silent)
     return (
         f"{version}: {lists}{silent}; write `released`, and `file` and `sha256` of its tarball to `artifacts`, "

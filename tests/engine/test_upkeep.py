@@ -36,7 +36,9 @@ class Folder:
     def run(self, *words: str, org: str = NOBODY, expected: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command on it."""
         env = {**os.environ, "no_proxy": "127.0.0.1,localhost"} | ({"KILN_HOME": str(self.home)} if self.home else {})
-        python_org = () if words[0] in {"drop", "generate"} else ("--python-org", org)
+        # A flag that would be ignored is refused.
+        asks_nobody = words[0] in {"drop", "generate"} or {"target", "package", "--offline"} & set(words)
+        python_org = () if asks_nobody else ("--python-org", org)
         done = subprocess.run(
             [sys.executable, "-m", "invoke", *words, "--versions", str(self.file), *python_org], cwd=paths.ROOT, env=env,
             capture_output=True, text=True, check=False, timeout=300,

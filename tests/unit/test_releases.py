@@ -25,7 +25,10 @@ def file(version, name="python3.13_x.orig.tar.xz", sha256="d" * 64):
 
 def known(*files, listed=(), silent=()):
     found = tuple(Listed(version=one, released="2026-08-05", number=1) for one in listed)
-    return Known(origins=ORIGINS, home="https://python.example", listed=found, debian=files, silent=tuple(silent))
+    asked = ("Debian (sid)",) if files else ()
+    return Known(
+        origins=ORIGINS, home="https://python.example", listed=found, debian=files, asked=asked, silent=tuple(silent)
+    )
 
 
 pytestmark = pytest.mark.usefixtures("served")
