@@ -86,7 +86,8 @@ def _emptied(
     else:
         for release in releases:
             if not release.targets:
-                yield f"{release.version} would have no target left; drop it in the same command: {release.version}"
+                version = release.version
+                yield f"{version} would have no target left; drop it in the same command: release {version}"
         for name, package in packages.items():
             for field in ("pythons", "targets"):
                 if not getattr(package, field):

@@ -85,7 +85,7 @@ def test_all_that_would_be_left_without_anything_is_listed(tmp_path):
         "package other would have no pythons left; drop it in the same command: package other"
     ]
     assert problems(family(tmp_path), "target", "trixie") == [
-        "3.12.0 would have no target left; drop it in the same command: 3.12.0",
+        "3.12.0 would have no target left; drop it in the same command: release 3.12.0",
         "package other would have no targets left; drop it in the same command: package other",
     ]
 
