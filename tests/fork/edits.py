@@ -137,6 +137,21 @@ def renamed(clone: Checkout) -> None:
     clone.write(family)
 
 
+def settings(clone: Checkout) -> None:
+    """Change what docs/maintaining.md says is one edit: default variant, labels, an exclusion, pins, gzip layers."""
+    family = clone.read()
+    for target in family["targets"].values():
+        target["default_variant"] = list(target["variants"])[-1]
+    family["labels"] = {"org.opencontainers.image.vendor": "Acme", "org.example.cost-centre": "4711"}
+    family["compression"] = {"algorithm": "gzip", "level": 12}
+    first = family["releases"][0]
+    first["pins"] = {"pip": "25.0"}
+    last = list(family["targets"])[-1]
+    if len(first["targets"]) > 1 and last in first["targets"]:
+        family["exclusions"].append({"release": first["version"], "target": last, "reason": "Nobody asks for it"})
+    clone.write(family)
+
+
 def smallest(clone: Checkout) -> None:
     """Have one of everything: the last release on its last target, in one variant on one platform, without results."""
     family = clone.read()

@@ -17,6 +17,7 @@ EDITS = {
     "one-variant": edits.one_variant,
     "only-alpine": edits.only_alpine,
     "own-registry": edits.fork,
+    "settings": edits.settings,
     "smallest": edits.smallest,
 }
 
