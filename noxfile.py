@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def _install(session: nox.Session) -> None:
 
 def _python(session: nox.Session, *args: str) -> None:
     session.run("python", *args)
+
+
+def _git(session: nox.Session) -> None:
+    """Have a git: a machine with Python alone has none."""
+    if shutil.which("git") is None:
+        found = session.run("python", "-m", "tests.git", silent=True, stderr=None) or ""
+        os.environ["PATH"] = os.pathsep.join((found.strip(), os.environ["PATH"]))
+        session.env["PATH"] = os.environ["PATH"]
 
 
 def _trial(session: nox.Session, *flags: str) -> list[str]:
@@ -98,6 +107,7 @@ def drift(session: nox.Session) -> None:
 def fork(session: nox.Session) -> None:
     """Make the next releases and several forks of this checkout in clones, and run the checks above in each."""
     _install(session)
+    _git(session)
     workers = str(os.cpu_count() or 1)
     _python(session, "-m", "pytest", "tests/fork", "-v", "-n", workers, "--maxschedchunk=1", *session.posargs)
 
@@ -141,8 +151,11 @@ def test_platforms(session: nox.Session) -> None:
 def engine(session: nox.Session) -> None:
     """Test Kiln against a real engine, real archives and real images."""
     _install(session)
+    _git(session)
     # Those are for `test-packages`: they build images for minutes.
-    _python(session, "-m", "pytest", "tests/engine", "--ignore=tests/engine/test_broken_packages.py", *session.posargs)
+    workers = str(os.cpu_count() or 1)
+    ignored = "--ignore=tests/engine/test_broken_packages.py"
+    _python(session, "-m", "pytest", "tests/engine", ignored, "-n", workers, "--dist", "loadfile", *session.posargs)
 
 
 @nox.session(default=False)
