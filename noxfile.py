@@ -39,10 +39,10 @@ def _python(session: nox.Session, *args: str) -> None:
     session.run("python", *args)
 
 
-def _git(session: nox.Session) -> None:
-    """Have a git: a machine with Python alone has none."""
-    if shutil.which("git") is None:
-        found = session.run("python", "-m", "tests.git", silent=True, stderr=None) or ""
+def _bring(session: nox.Session, program: str) -> None:
+    """Have a program: a machine with Python alone has no git, and no index has a shellcheck for each processor."""
+    if shutil.which(program) is None:
+        found = session.run("python", "-m", "tests.bring", program, silent=True, stderr=None) or ""
         os.environ["PATH"] = os.pathsep.join((found.strip(), os.environ["PATH"]))
         session.env["PATH"] = os.environ["PATH"]
 
@@ -71,6 +71,7 @@ def lint(session: nox.Session) -> None:
     session.run("zizmor", "--offline", "--quiet", ".github")
     session.run("actionlint", "-color")
     _python(session, ".github/lint_actions.py")
+    _bring(session, "shellcheck")
     session.run("shellcheck", *_shell_scripts())
 
 
@@ -107,7 +108,7 @@ def drift(session: nox.Session) -> None:
 def fork(session: nox.Session) -> None:
     """Make the next releases and several forks of this checkout in clones, and run the checks above in each."""
     _install(session)
-    _git(session)
+    _bring(session, "git")
     workers = str(os.cpu_count() or 1)
     _python(session, "-m", "pytest", "tests/fork", "-v", "-n", workers, "--maxschedchunk=1", *session.posargs)
 
@@ -151,7 +152,7 @@ def test_platforms(session: nox.Session) -> None:
 def engine(session: nox.Session) -> None:
     """Test Kiln against a real engine, real archives and real images."""
     _install(session)
-    _git(session)
+    _bring(session, "git")
     # Those are for `test-packages`: they build images for minutes.
     workers = str(os.cpu_count() or 1)
     ignored = "--ignore=tests/engine/test_broken_packages.py"

@@ -234,9 +234,9 @@ def test_a_killed_run_is_healed_by_the_next(checkout, index):
 def test_an_interrupted_run_leaves_nothing(checkout, index, number):
     """One line, no traceback, and pip has ended with it."""
     index.stall("plugin-1-")
-    with subprocess.Popen(
-        [checkout / "run", "invoke"], env=environment(index), stderr=subprocess.PIPE, text=True
-    ) as child:  # fmt: skip
+    # A shell's background job, such as CI's, ignores SIGINT, and so do its children.
+    command = ["env", "--default-signal=INT", checkout / "run", "invoke"]
+    with subprocess.Popen(command, env=environment(index), stderr=subprocess.PIPE, text=True) as child:
         assert index.asked.wait(60)
         child.send_signal(number)
         said = child.communicate(timeout=30)[1]
