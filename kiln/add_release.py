@@ -33,6 +33,9 @@ def plan(catalog: Catalog, words: Sequence[str], choice: Choice) -> Plan:
     Raises SelectionError for what is no version, or there already, and UpdateError for what no origin knows.
     """
     parsed = [_parsed(word) for word in words]
+    # Nobody is asked for what needs no answer.
+    for word in words:
+        _own(catalog, word)
     home = choice.home.rstrip("/") or pythonorg.HOME
     known = releases.ask(catalog.sources, home, parsed)
     made = Plan(catalog=catalog)
@@ -58,9 +61,7 @@ def _parsed(word: str) -> Version:
 
 def _one(catalog: Catalog, word: str, known: Known, choice: Choice) -> Plan:
     """Return the family with one more release, or with what one lacks that it has already."""
-    own = next((one for one in catalog.releases if one.version == word), None)
-    if own and own.released and own.artifacts:
-        raise SelectionError(f"{word}: is a release of the family already; `invoke drop {word}` removes it")
+    own = _own(catalog, word)
     template = own or _template(catalog, word, choice)
     passed: list[str] = []
     for version in _versions(catalog, word, known, choice):
@@ -72,6 +73,14 @@ def _one(catalog: Catalog, word: str, known: Known, choice: Choice) -> Plan:
             return Plan(catalog=with_release(catalog, found.release, own), remarks=remarks)
         passed.append(f"{version}: announced, and no origin serves its sources yet")
     raise UpdateError(f"{'; '.join(passed)}; try again later, or take it in with --announced to be listed alone")
+
+
+def _own(catalog: Catalog, word: str) -> Release | None:
+    """Return the family's own release of a version, if something of it is lacking; SelectionError if nothing is."""
+    own = next((one for one in catalog.releases if one.version == word), None)
+    if own and own.released and own.artifacts:
+        raise SelectionError(f"{word}: is a release of the family already; `invoke drop {word}` removes it")
+    return own
 
 
 def _versions(catalog: Catalog, word: str, known: Known, choice: Choice) -> list[str]:
