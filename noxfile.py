@@ -153,6 +153,9 @@ def engine(session: nox.Session) -> None:
     """Test Kiln against a real engine, real archives and real images."""
     _install(session)
     _bring(session, "git")
+    # The workflows' scripts need these, which GitHub's machines have.
+    _bring(session, "jq")
+    _bring(session, "unzip")
     # Those are for `test-packages`: they build images for minutes.
     workers = str(os.cpu_count() or 1)
     ignored = "--ignore=tests/engine/test_broken_packages.py"

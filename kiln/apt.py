@@ -169,7 +169,8 @@ def unpack_only(suite: str, packages: Sequence[str]) -> Path:
 def _unpack(view: str, command: Sequence[str], target: Path) -> None:
     """Let apt download packages, and unpack them at `target`, whole or not at all."""
     config = paths.folder("apt", view) / "apt.conf"
-    with tempfile.TemporaryDirectory(dir=paths.folder("tmp")) as name:
+    # Beside the target, because a folder of the cache may be a link to another disk.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
         archives = Path(name, "archives")
         tree = Path(name, "tree")
         archives.joinpath("partial").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -90,7 +91,11 @@ def download(part: Path, package: str, log: Path) -> Path:
             run(*apt, "update", check=False)
             run(*apt, "download", package)
             run("dpkg-deb", "-x", str(next(folder.glob(f"{package}_*.deb"))), str(folder))
-    except (OSError, StopIteration, subprocess.CalledProcessError):
+    except (OSError, StopIteration, subprocess.CalledProcessError) as error:
+        said = f"{error}\n{log.read_text('utf-8', errors='replace')}"
+        # A log on the same disk may have no room for the reason.
+        if re.search(_FULL, said) or shutil.disk_usage(part).free < _ROOM:
+            raise KilnError(_REASONS[0][1]) from None
         remedy = "install it (Debian: apt-get install python3-venv)"
         raise KilnError(f"there is no pip, and {package} cannot be fetched with apt; {remedy}") from None
     return folder
@@ -106,9 +111,12 @@ def explain(log: str, code: int, program: str = "pip") -> str:
     return f"{program} failed: {errors[-1].removeprefix('ERROR: ') if errors else f'exit code {code}'}"
 
 
+_ROOM = 2**20
+"""Bytes below which a disk counts as full."""
+_FULL = r"No space left on device|Disk quota exceeded|enough free space"
 _INDEX = "or name another index in PIP_INDEX_URL"
 _REASONS = (
-    (r"No space left on device|Disk quota exceeded", "the disk is full; make room, and run the same again"),
+    (_FULL, "the disk is full; make room, and run the same again"),
     (r"invalid path: (\S+)", rf"\1: no such file of certificates; correct {_SETTINGS}"),
     (
         r"^FileNotFoundError: \[Errno 2\] No such file or directory$",

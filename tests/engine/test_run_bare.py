@@ -1,5 +1,6 @@
 """`./run` where there is nothing but Python: in root file systems of Debian, as a fresh machine has them."""
 
+import re
 import shutil
 import subprocess
 
@@ -37,6 +38,11 @@ def debian(request, tmp_path_factory):
     settings = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
     lines = [line for line in settings.splitlines() if not line.startswith(_OWN)]
     (root / "etc/apt/apt.conf.d/50host").write_text("\n".join(lines) + "\n")
+    # The newer host's keyring has a name that an older system does not know; a fresh machine trusts its own keys.
+    for source in [root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").glob("*")]:
+        if source.is_file():
+            text = re.sub(r"(?i)signed-by=[^\s\]]+|^signed-by:.*\n", "", source.read_text(), flags=re.MULTILINE)
+            source.write_text(text.replace("[ ]", "").replace("[]", ""))
     assert not (root / "etc/ssl/certs/ca-certificates.crt").exists()
     return root
 
