@@ -32,13 +32,17 @@ def matrix(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 ) -> None:  # fmt: skip
     """List the images: id, tags, platforms, compile keys, and whether they can be built from here."""
     from kiln import listing
-    from kiln import trial as module
 
-    family = cli.matrix(versions)
-    chosen = (
-        module.here(family, globs, cli.folder(sources), packages=packages) if trial else family.select(globs or ["*"])
-    )
-    rows = listing.rows(family, chosen, cli.folder(sources))
+    if packages and not trial:
+        raise KilnError("--packages: is of what is tried; give --trial too")
+    family, folder = cli.matrix(versions), cli.folder(sources)
+    if trial:
+        from kiln import trial as module
+
+        chosen = module.here(family, globs, folder, packages=packages)
+    else:
+        chosen = list(family.select(globs or ["*"]))
+    rows = listing.rows(family, chosen, folder)
     out(_json.dumps(rows, indent=2) if json else listing.table(rows, cli.width()))
 
 
@@ -124,7 +128,6 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
 ) -> None:  # fmt: skip
     """Build images."""
     from kiln import compiled, order
-    from kiln import trial as module
     from kiln.plan import Options
 
     options = Options(
@@ -133,11 +136,15 @@ def build(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     )  # fmt: skip
     if all and globs:
         raise KilnError(f"--all {shlex.join(globs)}: all images, or those that are named? leave one out")
+    if all and trial:
+        raise KilnError("--all --trial: all images, or a few of them? leave one out")
     if json and not dry_run:
         raise KilnError("--json: is of the plan; give --dry-run too")
     family = cli.matrix(versions)
     chosen = ["*"] if all else list(globs)
     if trial:
+        from kiln import trial as module
+
         chosen = module.ids(family, chosen, options.sources, start=not dry_run)
     if dry_run:
         out(order.dry_run(family, chosen, platform, options, push=push, machine=json))

@@ -15,9 +15,8 @@ from kiln import (
     family,
     fork_wish,
     generated,
+    history,
     matrix,
-    paths,
-    process,
     readme,
     render,
     schema,
@@ -25,6 +24,7 @@ from kiln import (
 from kiln.errors import CommandError, ForkError
 from kiln.fork_wish import Wish
 from kiln.matrix import Matrix
+from kiln.proposal import Proposal
 
 _MEASURED = (bench_results.FILE, bench_page.PLOT)
 _GITHUB = (
@@ -39,7 +39,7 @@ class Fork(Struct, frozen=True, kw_only=True):
     old: Matrix
     new: Matrix
     changes: dict[str, str | None]
-    """What becomes of files in the family's folder, by name, its own file last; None: removed."""
+    """What becomes of files in the family's folder, by name; None: removed."""
     spoken: list[str]
     """Where documents still name the old family, as `README.md:12`."""
 
@@ -65,15 +65,16 @@ class Fork(Struct, frozen=True, kw_only=True):
         ])  # fmt: skip
 
     def write(self) -> None:
-        """Write the texts. Raises ForkError, and changes nothing, if git has not got what would be overwritten."""
-        with paths.lock("update"):
-            if file := self.changes and dirty(self.new.folder, self.changes):
-                raise ForkError(f"{file}: has changes that git does not have; commit or stash them first")
-            for name, text in self.changes.items():
-                if text is None:
-                    (self.new.folder / name).unlink(missing_ok=True)
-                else:
-                    paths.write_whole(self.new.folder / name, text)
+        """Write the texts, all of them or none.
+
+        Raises ForkError if git has not got what would be overwritten, and UpdateError if somebody else changes it.
+        """
+        folder = self.new.folder
+        if file := self.changes and dirty(folder, self.changes):
+            raise ForkError(f"{file}: has changes that git does not have; commit or stash them first")
+        before = {name: (folder / name).read_bytes() for name in self.changes if (folder / name).exists()}
+        after = {name: text.encode() for name, text in self.changes.items() if text is not None}
+        Proposal(file=self.new.file, before=before, after=after).write()
 
     def left(self) -> str:
         """Return what only the person can do."""
@@ -133,10 +134,9 @@ def spoken(texts: Mapping[str, str], old: Matrix) -> list[str]:
 def dirty(folder: Path, names: Iterable[str]) -> str:
     """Return the first of some files of a folder that git would not give back, empty if there is none, or no git."""
     try:
-        found = process.run(["git", "status", "--porcelain", "--untracked-files=all", "-z", "--", *names], cwd=folder)
+        return next(iter(history.unsaved(folder, names)), "")
     except CommandError:
         return ""
-    return found.split("\0")[0][3:]
 
 
 def _summary(names: list[str]) -> str:

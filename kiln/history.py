@@ -1,5 +1,6 @@
-"""What git knows of generated files: the commit that last touched each, in one question."""
+"""What git knows of a family's files: the commit that last touched each, and what it could not give back."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from kiln import console, process
@@ -21,6 +22,17 @@ def commits(folder: Path) -> dict[str, str]:
         console.say(f"{folder}: no commits known ({error})")
         return {}
     return parse(log)
+
+
+def unsaved(folder: Path, names: Iterable[str], *, ignored: bool = False) -> list[str]:
+    """Return those of some paths below a folder that git could not give back as they are, `ignored` ones if asked for.
+
+    Raises CommandError if no git keeps the folder.
+    """
+    options = ["--porcelain", "--untracked-files=all", "-z", *(["--ignored"] if ignored else [])]
+    found = process.run(["git", "-C", folder, "status", *options, "--", *names])
+    # A renamed file's old name stands alone; it is as little saved as the new one.
+    return [entry[3:] if entry[2:3] == " " else entry for entry in found.split("\0") if entry]
 
 
 def parse(log: str) -> dict[str, str]:

@@ -69,7 +69,8 @@ class Proposal(Struct, frozen=True, kw_only=True):
                     raise UpdateError(f"{folder / name}: was changed by someone else; nothing was written, try again")
             done: list[str] = []
             try:
-                for name in self.changed:
+                # The family's file is last: if this is killed, the same command makes the whole change again.
+                for name in sorted(self.changed, key=lambda name: name == self.file.name):
                     done.append(name)
                     self._put(name, self.after.get(name))
             except BaseException:

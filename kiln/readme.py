@@ -66,13 +66,13 @@ def blocks(made: Pages) -> dict[str, str]:
     return {name: made.render(f"readme/{name}.md.j2") for name in BLOCKS}
 
 
-def update(document: str, made: Pages, name: str) -> str:
+def update(document: str, texts: Mapping[str, str], name: str) -> str:
     """Return a document with its blocks and its table of contents rewritten; `name` is the file's, for errors.
 
     Raises ReadmeError, with the line, for blocks that do not pair up, and for a README without any.
     """
     if name == README or "kiln:" in document:
-        document = markdown.replace(document, blocks(made), name, required=name == README)
+        document = markdown.replace(document, texts, name, required=name == README)
     return toc.update(document, name)
 
 
@@ -115,10 +115,10 @@ def texts(matrix: Matrix, *, merge_local: bool, figures: Figures | None = None) 
     results = merge_results(parse_results(stored, FILE), matrix, found)
     measured = bench_results.read(folder / bench_results.FILE) if figures is None else figures
     made = pages(matrix, results, measured)
-    rendered = {FILE: dumps_results(results)}
+    known, rendered = blocks(made), {FILE: dumps_results(results)}
     # A family without a README gets a first one.
     for name in dict.fromkeys((README, *_documents(folder))):
-        rendered[name] = update(held(folder / name) or made.render(FIRST), made, name)
+        rendered[name] = update(held(folder / name) or made.render(FIRST), known, name)
     if measured:
         rendered[bench_page.PLOT] = bench_plot.svg(measured)
     rendered |= {name: toc.update(made.render(template), name) for name, template in PAGES.items()}

@@ -106,7 +106,14 @@ def _command(brought: Brought, script: str, *words: str) -> list[str]:
 
 
 def _environment(*folders: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders)), "PYTHONDONTWRITEBYTECODE": "1"}
+    # A package that nobody has looked at yet is not shown the secrets that a shell may hold.
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {
+        **kept,
+        "HOME": str(folders[0].parent),
+        "PYTHONPATH": os.pathsep.join(map(str, folders)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _port() -> int:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kiln import add_package, add_release, add_target, console, drop, family, named, paths, process, proposal
+from kiln import add_package, add_release, add_target, console, drop, family, history, named, paths, proposal
 from kiln import catalog as catalogs
 from kiln.add_release import Choice
 from kiln.errors import CommandError, SelectionError, UpdateError
@@ -95,10 +95,9 @@ def _committed(folder: Path) -> None:
     if not folder.is_dir():
         return
     remedy = "commit it first, or drop it with --discard"
-    options = ["--porcelain", "--ignored", "--untracked-files=all"]
     try:
-        status = process.run(["git", "-C", folder.parent, "status", *options, "--", folder.name])
+        found = history.unsaved(folder.parent, [folder.name], ignored=True)
     except CommandError:
         raise UpdateError(f"{folder}: no git keeps it, and it would be lost; {remedy}") from None
-    if changed := [line for line in status.splitlines() if "__pycache__" not in line]:
-        raise UpdateError(f"{folder}: has changes that would be lost ({changed[0].strip()}); {remedy}")
+    if changed := [name for name in found if "__pycache__" not in name]:
+        raise UpdateError(f"{folder}: has changes that would be lost ({changed[0]}); {remedy}")

@@ -167,7 +167,8 @@ def test_figures_of_other_images_go(ours):
     assert found.changes["benchmarks/results.json"] is found.changes["benchmarks/results.svg"] is None
     assert "benchmarks/results.json, benchmarks/results.svg" in found.plan()
     found.write()
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
+    folder.mkdir()
     (folder / "results.json").write_text('{"figures": {}}')
     assert "benchmarks/results.json" not in fork.make(bring(ours.folder), wish("me/snakes"), "").changes
 
@@ -184,10 +185,27 @@ def test_nothing_is_written_before_all_is_known(ours):
 def test_the_familys_file_is_written_last(ours, monkeypatch):
     """So the same command carries on where it was interrupted."""
     written = []
-    monkeypatch.setattr(paths, "write_whole", lambda path, _: written.append(path.name))
+    monkeypatch.setattr(paths, "write_whole", lambda path, *_, **__: written.append(path.name))
     fork.make(ours, wish("me/snakes"), "").write()
     assert written[-1] == "versions.json"
     assert len(written) > 5
+
+
+def test_what_cannot_be_written_to_its_end_is_taken_back(ours, monkeypatch):
+    """A full disk at the last file leaves the family as it was."""
+    before = {path: path.read_bytes() for path in ours.folder.rglob("*") if path.is_file()}
+    real, done = paths.write_whole, []
+
+    def write(path, content, **options):
+        if path.name == "versions.json" and "versions.json" not in done:
+            done.append(path.name)
+            raise OSError(28, "No space left on device")
+        real(path, content, **options)
+
+    monkeypatch.setattr(paths, "write_whole", write)
+    with pytest.raises(OSError, match="No space left"):
+        fork.make(ours, wish("me/snakes"), "").write()
+    assert {path: path.read_bytes() for path in ours.folder.rglob("*") if path.is_file()} == before
 
 
 def test_the_plan_is_for_people(ours):

@@ -115,7 +115,7 @@ def _no_figures(monkeypatch):
 
 def test_only_the_block_changes():
     """What stands before and after a block stays, the block's own text goes."""
-    text = readme.update(DOCUMENT, made(), "README.md")
+    text = readme.update(DOCUMENT, readme.blocks(made()), "README.md")
     assert text.startswith("# Kiln\n\n<!-- kiln:status -->\n\n| Python version")
     assert text.endswith("\n\n<!-- /kiln:status -->\n\nThe end.\n")
     assert "\nold\n" not in text
@@ -123,15 +123,15 @@ def test_only_the_block_changes():
 
 def test_updating_twice_changes_nothing():
     """A second update finds what the first one wrote."""
-    once = readme.update(DOCUMENT, made(), "README.md")
-    assert readme.update(once, made(), "README.md") == once
+    once = readme.update(DOCUMENT, readme.blocks(made()), "README.md")
+    assert readme.update(once, readme.blocks(made()), "README.md") == once
 
 
 def test_windows_line_ends_stay():
     """A document with CRLF gets blocks with CRLF."""
-    text = readme.update(DOCUMENT.replace("\n", "\r\n"), made(), "README.md")
+    text = readme.update(DOCUMENT.replace("\n", "\r\n"), readme.blocks(made()), "README.md")
     assert text.replace("\r\n", "") == text.replace("\r\n", "").replace("\n", "").replace("\r", "")
-    assert text.replace("\r\n", "\n") == readme.update(DOCUMENT, made(), "README.md")
+    assert text.replace("\r\n", "\n") == readme.update(DOCUMENT, readme.blocks(made()), "README.md")
 
 
 @given(before=st.text(), after=st.text())
@@ -146,13 +146,13 @@ def test_every_other_byte_stays(before, after):
 def test_markers_in_a_code_fence_are_examples():
     """A document may show how blocks are written."""
     example = "```html\n<!-- kiln:tags -->\n```\n"
-    assert readme.update(example + DOCUMENT, made(), "R").startswith(example)
+    assert readme.update(example + DOCUMENT, readme.blocks(made()), "R").startswith(example)
 
 
 def test_markers_within_a_line_are_prose():
     """A sentence about a marker is no marker."""
     prose = "Write `<!-- kiln:tags -->` where you want it.\n"
-    assert readme.update(prose + DOCUMENT, made(), "R").startswith(prose)
+    assert readme.update(prose + DOCUMENT, readme.blocks(made()), "R").startswith(prose)
 
 
 BEGIN, END = "<!-- kiln:status -->\n", "<!-- /kiln:status -->\n"
@@ -189,7 +189,7 @@ KNOWN = ", ".join(readme.BLOCKS)
 def test_markers_that_do_not_pair_up_are_errors(document, message):
     """The error says which line, what is wrong there and what to do."""
     with pytest.raises(ReadmeError) as error:
-        readme.update(document, made(), "README.md")
+        readme.update(document, readme.blocks(made()), "README.md")
     assert str(error.value) == message
 
 
