@@ -174,7 +174,7 @@ class _Runner:
     def _image(self, one: Resolved) -> None:
         name = one.build.name
         try:
-            own = self._buildx.bake(one.build.target, lambda phase: self._board.phase([name], phase))
+            own = self._buildx.bake(one.build.target, lambda phase: self._own_phase(name, phase))
             with store.disk_errors(self._folder):
                 own += self._compress(one.build)
                 loading = time.monotonic()
@@ -189,6 +189,11 @@ class _Runner:
             self._outcomes[name] = structs.replace(
                 self._outcomes[name], compiled=self._compiled[one.build.compile_target], phases=(*own, load)
             )
+
+    def _own_phase(self, name: str, phase: str) -> None:
+        """Report a phase of an image; its compile, whose steps BuildKit names again, has ended before."""
+        if not phase.startswith(("starting", "compile")):
+            self._board.phase([name], phase)
 
     def _end(self, name: str, result: str, *, record: Record | None = None, error: str = "") -> None:
         taken = round(time.monotonic() - self._began[name], 1)

@@ -3,6 +3,7 @@
 import os
 import pty
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from kiln import engine, paths
 from kiln.engine import Engine
+from tests.engine.command import FAMILY
 from tests.unit import family as f
 from tests.unit.test_packages import UVICORN
 
@@ -122,6 +124,8 @@ def test_what_goes_to_a_pipe_is_complete(tmp_path: Path, file: Path) -> None:
     ("words", "message"),
     [
         ("build --all '3.13*'", "error: --all '3.13*': all images, or those that are named? leave one out"),
+        ("build --all --trial", "error: --all --trial: all images, or a few of them? leave one out"),
+        ("matrix --packages", "error: --packages: is of what is tried; give --trial too"),
         ("build --json '3.13*'", "error: --json: is of the plan; give --dry-run too"),
         ("lock --check --upgrade", "error: --check --upgrade: look at the locks, or write them? leave one out"),
         (
@@ -150,14 +154,28 @@ def test_no_flag_is_ignored_in_silence(tmp_path: Path, file: Path, words: str, m
     assert done.stderr.count("\n") == 1
 
 
-def test_stale_locks_are_found_without_network_and_removed(tmp_path: Path, file: Path) -> None:
-    """Those of the checkout fit its own family."""
-    del file
-    command = ["unshare", "--net", sys.executable, "-m", "invoke", "lock", "--check"]
-    done = subprocess.run(
-        command, cwd=paths.ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_locks_of_nothing_are_found_and_removed_without_network(tmp_path: Path) -> None:
+    """They are named by `--check`, and gone after `lock`; neither asks anybody."""
+    family = tmp_path / "family"
+    shutil.copytree(FAMILY.parent, family)
+    held = next(family.glob("packages/*/locks/*/py*.txt"))
+    orphan = held.parent.with_name("0.0.1") / held.name
+    orphan.parent.mkdir()
+    shutil.copy(held, orphan)
+
+    def locked(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["unshare", "--net", *line(f"lock {shlex.join(words)}", family / "versions.json")]
+        return subprocess.run(
+            command, cwd=paths.ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
+        )
+
+    found = locked("--check")
+    assert found.returncode == 1
+    assert f"{orphan.relative_to(family)}: is the lock of nothing in the family" in found.stdout
+    assert locked().returncode == 0
+    assert not orphan.parent.exists()
+    assert held.exists()
+    assert locked("--check").returncode == 0
 
 
 def test_a_docker_context_is_the_engine_in_use(tmp_path: Path, file: Path) -> None:
