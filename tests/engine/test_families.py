@@ -10,7 +10,7 @@ import pytest
 
 from kiln import engine as engines
 from kiln import family, records
-from tests.engine.clone import Clone
+from tests.clone import Clone
 from tests.engine.command import FAMILY, SLIM, docker, environment, error_of, summary
 
 THEIRS = "tests/fixtures/official-python/2024-10-18"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kiln import catalog, paths
-from tests.engine.clone import Clone, git
+from tests.clone import Clone, git
 from tests.engine.command import error_of
 
 HISTORY = re.compile(r"^(CHANGELOG\.md|docs/decisions/|tests/|kiln/)")

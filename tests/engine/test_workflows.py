@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kiln import catalog, paths
+from tests.clone import copy
 from tests.engine.test_update import Site, site
 from tests.unit import family as f
 
@@ -32,13 +33,7 @@ class Clone:
     def make(self) -> None:
         """Copy what git has of the checkout as it is now, commit it, and push it."""
         self.temp.mkdir()
-        names = self.git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split("\0")
-        for name in filter(lambda name: name and (ROOT / name).is_file(), names):
-            if name.startswith(("packages/", "dockerfiles/")):
-                continue
-            target = self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
+        copy(self.folder, without=("packages/", "dockerfiles/"))
         # The environment is the one that runs this test; making another is not what is tried here.
         (self.folder / "run").write_text('#!/bin/sh\nexec "$@"\n', "utf-8")
         # No archive is looked into, which takes a minute at first.

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from kiln import catalog
+from tests.clone import Clone
 
-ROOT = Path(__file__).parents[2]
 # hadolint takes a fifth of a second for each, and judges no version and no digest.
 _NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f.]*")
 
@@ -21,19 +20,14 @@ class CommandFailed(Exception):  # noqa: N818 - what happened
     """A command in a clone failed; the text is what it printed."""
 
 
-class Checkout:
+class Checkout(Clone):
     """A clone, to be edited as people edit theirs."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "clone"
+        super().__init__(folder / "clone")
         self.home = folder / "home"
         """Its own KILN_HOME: what this machine built and tested is none of its business."""
         self.versions = self.folder / "versions.json"
-        _git("clone", "--quiet", str(ROOT), str(self.folder))
-        listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        for name in filter(None, listed.split("\0")):
-            _take(ROOT / name, self.folder / name)
-        self.commit()
         # The same environment, by the name that `run` and the noxfile know.
         (self.folder / ".venv").symlink_to(sys.prefix)
         self._linted = set(self._dockerfiles())
@@ -48,12 +42,6 @@ class Checkout:
     def write(self, family: dict) -> None:
         """Write the family, as somebody's editor would."""
         self.versions.write_text(json.dumps(family, indent=4, ensure_ascii=False), encoding="utf-8")
-
-    def commit(self) -> None:
-        """Commit everything: what `invoke fork` and `invoke drop` overwrite or remove must be in git."""
-        who = ("-c", "user.name=Kiln", "-c", "user.email=kiln@example.org")
-        _git("-C", str(self.folder), "add", "--all")
-        _git("-C", str(self.folder), *who, "commit", "--quiet", "--allow-empty", "--message", "What is tried")
 
     def lint(self) -> None:
         """Run the session `lint` over the code and each kind of Dockerfile that this checkout does not have."""
@@ -80,18 +68,3 @@ class Checkout:
         """Return a Dockerfile of each kind, by its text without numbers."""
         paths = sorted((self.folder / "dockerfiles").rglob("Dockerfile"))
         return {_NUMBERS.sub("0", path.read_text("utf-8")): path for path in paths}
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CommandFailed(f"$ git {' '.join(words)}\n{done.stderr}")
-    return done.stdout
-
-
-def _take(source: Path, target: Path) -> None:
-    """Make a file of the clone what it is here: there, changed, or gone."""
-    target.unlink(missing_ok=True)
-    if source.is_symlink() or source.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target, follow_symlinks=False)

@@ -11,7 +11,8 @@ from packaging.version import Version
 
 from kiln import catalog, update_plan
 from kiln.model import Artifact, Release
-from tests.fork.checkout import ROOT, Checkout
+from tests.clone import ROOT
+from tests.fork.checkout import Checkout
 
 
 def next_releases(clone: Checkout) -> None:

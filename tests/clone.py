@@ -1,12 +1,12 @@
 """A clone of the checkout as it is now, to run commands in that write files."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from kiln import paths
-from tests.engine.command import environment
+ROOT = Path(__file__).parents[1]
 
 
 class Clone:
@@ -14,18 +14,14 @@ class Clone:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        names = git(paths.ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-        for name in names:
-            if name and (paths.ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(paths.ROOT / name, folder / name)
-        git(folder, "init", "-q")
+        copy(folder)
+        git(folder, "init", "-q", "--initial-branch=main")
         self.commit()
 
-    def commit(self):
+    def commit(self, subject="all"):
         """Commit everything."""
         git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "-m", "all")
+        git(self.folder, "commit", "-q", "--allow-empty", "-m", subject)
 
     def changed(self):
         """Return what git sees as changed, by path."""
@@ -36,8 +32,17 @@ class Clone:
         """Run a command of the clone in some folder, the clone's own if none is given."""
         return subprocess.run(
             [sys.executable, "-m", "invoke", "-r", str(self.folder), *words], cwd=cwd or self.folder,
-            env=environment(env), capture_output=True, text=True, check=False, timeout=1200,
+            env={**os.environ, "CI": "1", **env}, capture_output=True, text=True, check=False, timeout=1200,
         )  # fmt: skip
+
+
+def copy(folder: Path, without: tuple[str, ...] = ()) -> None:
+    """Copy what git has of the checkout, or would take in, as it is now; but for paths that begin as `without`."""
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        source = ROOT / name
+        if name and (source.is_symlink() or source.is_file()) and not name.startswith(without):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name, follow_symlinks=False)
 
 
 def git(folder, *words):
